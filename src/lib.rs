@@ -1,0 +1,21 @@
+//! shakedown: a raw-socket TCP handshake probe.
+//!
+//! The rooms, and the one direction in which they may use each other, top to bottom:
+//!
+//! | room | what lives there | may use |
+//! |---|---|---|
+//! | [`cli`] | clap structs and help texts | |
+//! | [`cmd`] | one file per subcommand: arguments → plan → run | everything below |
+//! | [`report`] | consumers of the event stream | event, wire, tcp::state, time |
+//! | [`driver`] | the loop that joins machine, wire and event sink | tcp, net, wire, event, time |
+//! | [`net`] | the kernel, and a simulated network | wire, time |
+//! | [`tcp`] | the pure TCP machine | wire, time |
+//! | [`event`] | the vocabulary of everything that is reported | tcp::state, net's value types, wire, time |
+//! | [`wire`] | bytes ⇄ meaning | time |
+//! | [`time`] | our own instants and clocks | |
+
+pub mod event;
+pub mod net;
+pub mod tcp;
+pub mod time;
+pub mod wire;
