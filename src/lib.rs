@@ -14,6 +14,7 @@
 //! | [`wire`] | bytes ⇄ meaning | time |
 //! | [`time`] | our own instants and clocks | |
 
+pub mod cli;
 pub mod event;
 pub mod net;
 pub mod tcp;
