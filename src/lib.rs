@@ -16,6 +16,7 @@
 
 pub mod event;
 pub mod net;
+pub mod report;
 pub mod tcp;
 pub mod time;
 pub mod wire;
