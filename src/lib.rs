@@ -17,6 +17,7 @@
 pub mod cli;
 pub mod event;
 pub mod net;
+pub mod report;
 pub mod tcp;
 pub mod time;
 pub mod wire;

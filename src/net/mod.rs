@@ -1,6 +1,8 @@
 //! The kernel: the [`Wire`] that carries our packets, the guard that keeps the kernel's own TCP
 //! quiet, routes, privileges and signals. Everything here knows bytes and time, nothing of TCP.
 
+pub mod sim;
+
 use std::fmt;
 use std::io;
 

@@ -196,6 +196,10 @@ fn parse_quote(bytes: &[u8]) -> Result<Option<Quote>, ParseError> {
     if protocol != 6 {
         return Ok(None);
     }
+    // A shorter header would let the quoted packet's own length and identification pass for ports.
+    if header_len < 20 {
+        return Err(ParseError::Length { what: "ICMP quote's header length", says: header_len });
+    }
     let [p0, p1, p2, p3] = octets(header_len)?;
     Ok(Some(Quote {
         src,
@@ -264,5 +268,7 @@ mod tests {
         let mut message = vec![3, 1, 0, 0, 0, 0, 0, 0];
         message.extend(&quoted("192.0.2.1", "198.51.100.7")[..27]);
         assert!(matches!(IcmpError::parse(&from, &message), Err(ParseError::Truncated { .. })));
+        message[8] = 0x44;
+        assert!(matches!(IcmpError::parse(&from, &message), Err(ParseError::Length { .. })));
     }
 }

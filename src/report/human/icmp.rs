@@ -1,0 +1,51 @@
+//! An ICMP error in the ladder: it comes from somewhere between the two ends, or from the far one.
+
+use super::Style;
+use super::ladder::{INDENT, Row, interior};
+use super::paint::{Paint, Span, width, wrap_text};
+use crate::wire::{IcmpError, IcmpKind};
+
+/// The rows between the lifelines. `from_target`: the far end itself sent it.
+pub(super) fn interior_rows(
+    error: &IcmpError,
+    rejected: Option<&str>,
+    from_target: bool,
+    style: &Style,
+) -> Vec<Row> {
+    let room = interior(style);
+    let glyphs = if style.unicode { ["─", "◀", "✗", "┤"] } else { ["-", "<", "x", "|"] };
+    let [shaft, arrow, cross, tail] = glyphs;
+    let paint = if rejected.is_some() { Paint::Warn } else { Paint::Bad };
+    let label = format!("{} from {}", short(error), error.from);
+    let head = if rejected.is_some() { cross } else { arrow };
+    let mut between = vec![
+        Span::new(format!("{head}{} ", shaft.repeat(INDENT - 2)), paint),
+        Span::new(label, paint),
+    ];
+    let rest = room.saturating_sub(width(&between) + 1);
+    // A router stands somewhere between the ends: its arrow does not begin at the far lifeline.
+    let length = if from_target { rest } else { rest.min(3) };
+    between.push(Span::new(format!(" {}", shaft.repeat(length)), paint));
+    let server = (from_target && rest > 0).then(|| Span::new(tail, paint));
+    let mut rows = vec![Row { client: None, between, server }];
+    let mut details = vec![(explain(error), Paint::Plain)];
+    details.extend(rejected.map(|reason| (format!("rejected: {reason}"), Paint::Warn)));
+    for (text, paint) in details {
+        rows.extend(wrap_text(&text, paint, room - INDENT - 1).into_iter().map(Row::detail));
+    }
+    rows
+}
+
+/// `ICMP 3/13`: type and code.
+pub(super) fn short(error: &IcmpError) -> String {
+    let family = if error.from.is_ipv4() { "ICMP" } else { "ICMPv6" };
+    format!("{family} {}/{}", error.icmp_type, error.code)
+}
+
+fn explain(error: &IcmpError) -> String {
+    let mtu = match error.kind {
+        IcmpKind::TooBig(mtu @ 1..) => format!(", next link's MTU {mtu}"),
+        _ => String::new(),
+    };
+    format!("{}{mtu}, ttl={}", error.describe(), error.ttl)
+}

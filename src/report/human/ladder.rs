@@ -1,0 +1,294 @@
+//! The ladder: time on the left, two lifelines, an arrow for each segment, and each end's moves at
+//! its own lifeline.
+//!
+//! ```text
+//! |<- since start | since previous ->| client's lifeline |<- interior ->| server's lifeline |
+//! ```
+//!
+//! Every event is drawn by itself, the moment it comes; what it adds to the memory is only the time
+//! of the previous step and the two window scales.
+
+use super::icmp;
+use super::label::{Label, Placed};
+use super::paint::{Paint, Span, blank, width, wrap, wrap_text};
+use super::{Lines, Style};
+use crate::event::{Event, Note, Run, SegmentEvent};
+use crate::net::Dir;
+use crate::report::units::{COLUMN, column};
+use crate::tcp::state::{Cause, End, Known, State, Transition};
+use crate::time::Instant;
+use crate::wire::Flags;
+
+/// Columns left of the client's lifeline: two times, each with its sign and a blank.
+const MARGIN: usize = 2 * (COLUMN + 1) + 3;
+/// Columns from a lifeline to the text beside it, which is where an arrow's label begins.
+pub(super) const INDENT: usize = 4;
+
+/// What a flow's ladder remembers from one event to the next.
+#[derive(Debug)]
+pub(super) struct Ladder {
+    start: Instant,
+    /// When the previous step was, by a clock and not by estimate.
+    previous: Instant,
+    /// Window scale shifts of the two SYNs: ours, theirs.
+    shifts: [Option<u8>; 2],
+}
+
+impl Ladder {
+    pub(super) const fn new(start: Instant) -> Self {
+        Self { start, previous: start, shifts: [None; 2] }
+    }
+
+    /// The lines of one step of the protocol.
+    pub(super) fn draw(&mut self, event: &Event, run: &Run, style: &Style) -> Lines {
+        match event {
+            Event::Segment(segment) => self.segment(segment, style),
+            Event::Icmp { at, error, rejected } => {
+                let margin = self.step(at.at, style);
+                let to_lifeline = error.from == run.target.ip();
+                rows(margin, icmp::interior_rows(error, *rejected, to_lifeline, style), style)
+            }
+            Event::Transition(transition) => self.transition(transition, style),
+            Event::Confirmed { at, end, state, cause, .. } => {
+                let margin = self.step(*at, style);
+                let tick = if style.unicode { " ✓ " } else { " + " };
+                let text =
+                    vec![state_span(*state), Span::new(format!("{tick}now proved"), Paint::Good)];
+                rows(margin, beside(*end, Known::Proved, text, *cause, style), style)
+            }
+            Event::Retracted { at, end, believed, state, cause } => {
+                let margin = self.step(*at, style);
+                let text = vec![
+                    Span::new(format!("not {believed} after all: still "), Paint::Warn),
+                    state_span(*state),
+                ];
+                rows(margin, beside(*end, Known::Proved, text, *cause, style), style)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn segment(&mut self, event: &SegmentEvent, style: &Style) -> Lines {
+        let segment = &event.packet.segment;
+        let sender = usize::from(event.dir == Dir::Rx);
+        let accepted = !matches!(event.note, Some(Note::Rejected(_) | Note::LocalKernel));
+        if segment.has(Flags::SYN) && accepted {
+            self.shifts[sender] = segment.window_scale();
+        }
+        // Scaling is in use when both offered it, and never in a SYN (RFC 7323 §2.2).
+        let both = self.shifts.iter().all(Option::is_some) && !segment.has(Flags::SYN);
+        let shift = if both { self.shifts[sender] } else { None };
+        let margin = self.step(event.stamp.at, style);
+        rows(margin, arrow(event, Label::new(event, shift, style), style), style)
+    }
+
+    fn transition(&mut self, transition: &Transition, style: &Style) -> Lines {
+        let Transition { at, end, from, to, cause, known } = *transition;
+        let margin = match (cause, known) {
+            (Cause::Start, _) => blank_margin(),
+            (_, Known::Own) => self.step(at, style),
+            _ => self.estimate(at, style),
+        };
+        let text = if cause == Cause::Start {
+            vec![state_span(to)]
+        } else {
+            let from = Span::new(format!("{from} {} ", style.becomes()), Paint::Dim);
+            vec![from, state_span(to)]
+        };
+        let word = match known {
+            Known::Own => None,
+            Known::Proved => Some(Span::new("  proved", Paint::Good)),
+            Known::Implied => Some(Span::new("  implied", Paint::Warn)),
+            Known::Assumed => Some(Span::new("  assumed", Paint::Dim)),
+        };
+        let text = text.into_iter().chain(word).collect();
+        rows(margin, beside(end, known, text, cause, style), style)
+    }
+
+    /// The two times of a step that a clock measured.
+    fn step(&mut self, at: Instant, style: &Style) -> Vec<Span> {
+        let since_start = column(at.signed_nanos_since(self.start), style.unicode);
+        let nanos = at.signed_nanos_since(self.previous);
+        self.previous = at;
+        let since_previous = match nanos {
+            0 => String::new(),
+            1.. => format!("+{}", column(nanos, style.unicode).trim_start()),
+            _ => column(nanos, style.unicode),
+        };
+        margin(&since_start, &since_previous)
+    }
+
+    /// The time of a move of the far end, which no clock saw.
+    fn estimate(&self, at: Instant, style: &Style) -> Vec<Span> {
+        let since_start = column(at.signed_nanos_since(self.start), style.unicode);
+        let mut spans = margin(&format!("~{}", since_start.trim_start()), "");
+        spans[0].paint = Paint::Dim;
+        spans
+    }
+}
+
+fn margin(since_start: &str, since_previous: &str) -> Vec<Span> {
+    let columns = COLUMN + 1;
+    vec![
+        Span::plain(format!("{since_start:>columns$}")),
+        Span::new(format!(" {since_previous:>columns$}  "), Paint::Dim),
+    ]
+}
+
+fn blank_margin() -> Vec<Span> {
+    vec![blank(MARGIN)]
+}
+
+/// The names of the columns.
+pub(super) fn heading(style: &Style) -> Lines {
+    let columns = COLUMN + 1;
+    let (client, legend, server) = ("CLIENT", "~ = estimated", "SERVER");
+    let gap = style.columns() - MARGIN - client.len() - legend.len() - server.len();
+    let text = format!("{:>columns$} {:>columns$}  ", "SINCE START", "STEP");
+    vec![vec![
+        Span::new(text, Paint::Dim),
+        Span::new(client, Paint::Bold),
+        blank(gap / 2),
+        Span::new(legend, Paint::Dim),
+        blank(gap - gap / 2),
+        Span::new(server, Paint::Bold),
+    ]]
+}
+
+/// Columns between the lifelines.
+pub(super) fn interior(style: &Style) -> usize {
+    style.columns() - MARGIN - 2
+}
+
+/// One row between the lifelines, with what stands on each of them.
+pub(super) struct Row {
+    pub(super) client: Option<Span>,
+    pub(super) between: Vec<Span>,
+    pub(super) server: Option<Span>,
+}
+
+impl Row {
+    /// Text at the labels' indent, nothing on the lifelines.
+    pub(super) fn detail(text: Vec<Span>) -> Self {
+        let mut between = vec![blank(INDENT)];
+        between.extend(text);
+        Self { client: None, between, server: None }
+    }
+}
+
+/// Puts the margin before the first row, blanks before the others, lifelines around all.
+fn rows(first_margin: Vec<Span>, rows: Vec<Row>, style: &Style) -> Lines {
+    let lifeline = || Span::new(if style.unicode { "│" } else { "|" }, Paint::Dim);
+    let mut margin = Some(first_margin);
+    rows.into_iter()
+        .map(|row| {
+            let mut line = margin.take().unwrap_or_else(blank_margin);
+            line.push(row.client.unwrap_or_else(lifeline));
+            let fill = interior(style).saturating_sub(width(&row.between));
+            line.extend(row.between);
+            line.push(blank(fill));
+            line.push(row.server.unwrap_or_else(lifeline));
+            line
+        })
+        .collect()
+}
+
+fn state_span(state: State) -> Span {
+    Span::new(state.name(), Paint::Bold)
+}
+
+/// Text about one end beside its lifeline: to the right of the client's, to the left of the
+/// server's. The cause follows where there is room for it.
+fn beside(end: End, known: Known, mut text: Vec<Span>, cause: Cause, style: &Style) -> Vec<Row> {
+    let room = interior(style) - 2;
+    if cause != Cause::Start {
+        let separator = if known == Known::Own { "  " } else { ", " };
+        let cause = Span::new(format!("{separator}{cause}"), Paint::Dim);
+        if width(&text) + cause.width() <= room {
+            text.push(cause);
+        }
+    }
+    let mark = Some(mark(known, style));
+    let row = match end {
+        End::Client => {
+            text.insert(0, blank(1));
+            Row { client: mark, between: text, server: None }
+        }
+        End::Server => {
+            text.insert(0, blank((room + 1).saturating_sub(width(&text))));
+            text.push(blank(1));
+            Row { client: None, between: text, server: mark }
+        }
+    };
+    vec![row]
+}
+
+/// A full point for what is known, a half one for what is implied, an empty one for what is assumed.
+fn mark(known: Known, style: &Style) -> Span {
+    let (unicode, ascii, paint) = match known {
+        Known::Own | Known::Proved => ("●", "*", Paint::Good),
+        Known::Implied => ("◐", "o", Paint::Warn),
+        Known::Assumed => ("○", ".", Paint::Dim),
+    };
+    Span::new(if style.unicode { unicode } else { ascii }, paint)
+}
+
+/// The arrow of a segment with its label, and below it what the label had no room for.
+fn arrow(event: &SegmentEvent, label: Label, style: &Style) -> Vec<Row> {
+    let room = interior(style);
+    // Two more for the blank behind the label, a piece of shaft and the head.
+    let Placed { on_arrow, note, below } = label.place(room - INDENT - 3);
+    let shaft = room - INDENT - 2 - width(&on_arrow);
+    let outward = event.dir == Dir::Tx;
+    let paint = if outward { Paint::Tx } else { Paint::Rx };
+    let glyphs = Glyphs::of(event, style);
+    let line = |columns: usize| glyphs.shaft.repeat(columns);
+    let head = Span::new(glyphs.head, if glyphs.stopped { Paint::Bad } else { paint });
+    let mut row = Row { client: None, between: Vec::new(), server: None };
+    if outward {
+        row.client = Some(Span::new(glyphs.tail, paint));
+        row.between.push(Span::new(line(INDENT - 1) + " ", paint));
+        row.between.extend(on_arrow);
+        row.between.push(Span::new(format!(" {}", line(shaft)), paint));
+        row.between.push(head);
+    } else {
+        row.between.push(head);
+        row.between.push(Span::new(line(INDENT - 2) + " ", paint));
+        row.between.extend(on_arrow);
+        row.between.push(Span::new(format!(" {}", line(shaft + 1)), paint));
+        row.server = Some(Span::new(glyphs.tail, paint));
+    }
+    let columns = room - INDENT - 1;
+    let note = note.map(|note| wrap_text(&note.text, note.paint, columns)).unwrap_or_default();
+    let details = note.into_iter().chain(wrap(below, ", ", columns)).map(Row::detail);
+    std::iter::once(row).chain(details).collect()
+}
+
+/// What an arrow is drawn with.
+struct Glyphs {
+    shaft: &'static str,
+    head: &'static str,
+    tail: &'static str,
+    /// It did not go where it was to go, or was turned away there.
+    stopped: bool,
+}
+
+impl Glyphs {
+    fn of(event: &SegmentEvent, style: &Style) -> Self {
+        let stopped = matches!(event.note, Some(Note::Rejected(_) | Note::Held));
+        let held = event.note == Some(Note::Held);
+        let pick = |unicode, ascii| if style.unicode { unicode } else { ascii };
+        let (shaft, tail) = match (held, event.dir) {
+            (true, Dir::Tx) => (pick("╌", "."), pick("├", "|")),
+            (true, Dir::Rx) => (pick("╌", "."), pick("┤", "|")),
+            (false, Dir::Tx) => (pick("─", "-"), pick("├", "|")),
+            (false, Dir::Rx) => (pick("─", "-"), pick("┤", "|")),
+        };
+        let head = match (stopped, event.dir) {
+            (true, _) => pick("✗", "x"),
+            (false, Dir::Tx) => pick("▶", ">"),
+            (false, Dir::Rx) => pick("◀", "<"),
+        };
+        Self { shaft, head, tail, stopped }
+    }
+}

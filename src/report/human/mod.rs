@@ -1,0 +1,226 @@
+//! What a person reads: the ladder as it happens, and the report at its end.
+
+mod close;
+mod handshake;
+mod icmp;
+mod label;
+mod ladder;
+mod paint;
+mod probe;
+mod summary;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use self::ladder::Ladder;
+use self::paint::{Paint, Span, blank, render, wrap, wrap_text};
+use super::sanitize::{self, Charset};
+use crate::event::{Event, FlowId, Notice, Run, Severity, Sink};
+
+/// How the output looks. Decided by whoever knows the terminal; the reporter asks nobody.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Style {
+    /// Whether to colour. Nothing is told by colour alone.
+    pub color: bool,
+    /// Columns of the terminal; the ladder takes from 60 to 120 of them.
+    pub width: usize,
+    /// Raw sequence and acknowledgment numbers instead of those counted from the initial ones.
+    pub absolute: bool,
+    /// 1 shows a probe's ladder, the beginning of payloads and the IP header's small fields; 2 all of
+    /// a reply that was kept.
+    pub verbosity: u8,
+    /// Results only: no ladder and no header; of many probes no counts.
+    pub quiet: bool,
+    /// Whether the locale is UTF-8; ASCII drawings otherwise.
+    pub unicode: bool,
+}
+
+impl Default for Style {
+    /// For a pipe: no colour, 100 columns, UTF-8.
+    fn default() -> Self {
+        Self {
+            color: false,
+            width: 100,
+            absolute: false,
+            verbosity: 0,
+            quiet: false,
+            unicode: true,
+        }
+    }
+}
+
+impl Style {
+    /// Columns used.
+    fn columns(&self) -> usize {
+        self.width.clamp(60, 120)
+    }
+
+    fn charset(&self) -> Charset {
+        if self.unicode { Charset::Unicode } else { Charset::Ascii }
+    }
+
+    /// `text` from outside, made safe.
+    fn safe(&self, text: &str) -> String {
+        sanitize::text(text, self.charset())
+    }
+
+    /// The arrow in `CLOSED → SYN-SENT`.
+    const fn becomes(&self) -> &'static str {
+        if self.unicode { "→" } else { "->" }
+    }
+}
+
+/// Lines of one event.
+type Lines = Vec<Vec<Span>>;
+
+/// Prints events for a person, each the moment it comes.
+#[derive(Debug)]
+pub struct HumanReporter<W> {
+    out: W,
+    style: Style,
+    flows: BTreeMap<FlowId, Flow>,
+    /// Whose ladder was last drawn.
+    drawn: Option<FlowId>,
+    /// The run that names the report at the end.
+    first: Option<Run>,
+}
+
+#[derive(Debug)]
+struct Flow {
+    run: Run,
+    ladder: Ladder,
+}
+
+impl<W: Write> HumanReporter<W> {
+    /// Writes to `out` in `style`.
+    pub fn new(out: W, style: Style) -> Self {
+        if style.color {
+            // The crate would ask the environment again; whoever made the style has decided.
+            colored::control::set_override(true);
+        }
+        Self { out, style, flows: BTreeMap::new(), drawn: None, first: None }
+    }
+
+    /// The writer, for whoever wants what was written to memory.
+    pub fn into_inner(self) -> W {
+        self.out
+    }
+
+    fn lines(&mut self, flow: FlowId, event: &Event) -> Lines {
+        match event {
+            Event::Run(run) => self.begin(flow, run),
+            Event::Probe(result) => probe::lines(result, &self.style),
+            Event::Notice(notice) => self.notice(notice),
+            Event::Summary(summary) => summary::lines(summary, self.first.as_ref(), &self.style),
+            _ => self.step(flow, event),
+        }
+    }
+
+    /// The header of a flow, and of its ladder.
+    fn begin(&mut self, id: FlowId, run: &Run) -> Lines {
+        let same_host = |known: &Flow| known.run.target.ip() == run.target.ip();
+        let known_host = self.flows.values().any(same_host);
+        self.first.get_or_insert_with(|| run.clone());
+        self.flows.insert(id, Flow { run: run.clone(), ladder: Ladder::new(run.at) });
+        if self.style.quiet {
+            return Vec::new();
+        }
+        if !self.draws(run) {
+            return if known_host { Vec::new() } else { self.header(run) };
+        }
+        self.drawn = Some(id);
+        let mut lines = if self.flows.len() > 1 { vec![Vec::new()] } else { Vec::new() };
+        lines.extend(self.header(run));
+        lines.push(Vec::new());
+        lines.extend(ladder::heading(&self.style));
+        lines
+    }
+
+    /// In ping's manner; words that do not fit go to the next line.
+    fn header(&self, run: &Run) -> Lines {
+        let mut words = vec![Span::new(run.command.to_uppercase(), Paint::Bold)];
+        let target = run.target.to_string();
+        if run.name == target {
+            words.push(Span::new(target, Paint::Bold));
+        } else {
+            words.push(Span::new(self.style.safe(&run.name), Paint::Bold));
+            words.push(Span::plain(format!("({target})")));
+        }
+        let rest = [
+            format!("from {}", run.source),
+            format!("via {},", self.style.safe(&run.interface)),
+            format!("clock={},", run.clock),
+            format!("guard={}", run.guard),
+        ];
+        words.extend(rest.map(Span::plain));
+        hang(wrap(words, " ", self.style.width.max(60) - 2), 2)
+    }
+
+    /// Whether a run's ladder is drawn: many probes at once only on demand.
+    fn draws(&self, run: &Run) -> bool {
+        !self.style.quiet && (run.command != "probe" || self.style.verbosity > 0)
+    }
+
+    /// A step of the protocol.
+    fn step(&mut self, id: FlowId, event: &Event) -> Lines {
+        let style = self.style;
+        let Some(run) = self.flows.get(&id).map(|flow| flow.run.clone()) else {
+            return Vec::new();
+        };
+        if !self.draws(&run) {
+            return Vec::new();
+        }
+        let mut lines = self.switch_to(id, &run);
+        if let Some(flow) = self.flows.get_mut(&id) {
+            lines.extend(flow.ladder.draw(event, &run, &style));
+        }
+        lines
+    }
+
+    /// Says whose ladder goes on, where several are drawn at once.
+    fn switch_to(&mut self, id: FlowId, run: &Run) -> Lines {
+        if self.drawn.replace(id) == Some(id) {
+            return Vec::new();
+        }
+        let text = format!("{} {} ({})", run.command, self.style.safe(&run.name), run.target);
+        vec![vec![Span::new(text, Paint::Dim)]]
+    }
+
+    fn notice(&self, notice: &Notice) -> Lines {
+        let (word, paint) = match notice.severity {
+            Severity::Info if self.style.quiet => return Vec::new(),
+            Severity::Info => ("note", Paint::Bold),
+            Severity::Warning => ("warning", Paint::Warn),
+            Severity::Error => ("error", Paint::Bad),
+        };
+        let text = format!("{word}: {}", self.style.safe(&notice.text));
+        hang(wrap_text(&text, paint, self.style.columns() - 2), 2)
+    }
+}
+
+/// `lines` with all but the first moved right.
+fn hang(lines: Lines, indent: usize) -> Lines {
+    let mut lines = lines;
+    for line in lines.iter_mut().skip(1) {
+        line.insert(0, blank(indent));
+    }
+    lines
+}
+
+impl<W: Write> Sink for HumanReporter<W> {
+    fn record(&mut self, flow: FlowId, event: &Event) -> io::Result<()> {
+        let lines = self.lines(flow, event);
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let mut text = String::new();
+        for line in &lines {
+            text.push_str(&render(line, self.style.color));
+            text.push('\n');
+        }
+        self.out.write_all(text.as_bytes())?;
+        self.out.flush()
+    }
+}

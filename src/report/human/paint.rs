@@ -1,0 +1,158 @@
+//! Pieces of text that know what they mean; how that looks is decided when they are written.
+
+use colored::Colorize;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// What a piece of text means. Every meaning is also in the words or the drawing: colour only helps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Paint {
+    Plain,
+    Bold,
+    Dim,
+    /// The arrow of a segment from us.
+    Tx,
+    /// The arrow of a segment to us.
+    Rx,
+    /// Opens: SYN.
+    Opening,
+    /// Closes: FIN.
+    Closing,
+    /// As wished, or proved.
+    Good,
+    /// Worth a second look, or not yet proved.
+    Warn,
+    /// Ends badly: RST, errors.
+    Bad,
+}
+
+/// A piece of text without line breaks, and its meaning.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Span {
+    pub(super) text: String,
+    pub(super) paint: Paint,
+}
+
+impl Span {
+    pub(super) fn new(text: impl Into<String>, paint: Paint) -> Self {
+        Self { text: text.into(), paint }
+    }
+
+    pub(super) fn plain(text: impl Into<String>) -> Self {
+        Self::new(text, Paint::Plain)
+    }
+
+    /// Columns on a terminal.
+    pub(super) fn width(&self) -> usize {
+        self.text.width()
+    }
+}
+
+/// Columns of a row of spans.
+pub(super) fn width(spans: &[Span]) -> usize {
+    spans.iter().map(Span::width).sum()
+}
+
+/// Blanks of a given width.
+pub(super) fn blank(columns: usize) -> Span {
+    Span::plain(" ".repeat(columns))
+}
+
+/// The spans as text, coloured or not.
+pub(super) fn render(spans: &[Span], color: bool) -> String {
+    let mut line: String =
+        spans.iter().map(|span| if color { colored(span) } else { span.text.clone() }).collect();
+    // Nobody sees trailing blanks, and golden files and copied lines are better without.
+    line.truncate(line.trim_end_matches(' ').len());
+    line
+}
+
+fn colored(span: &Span) -> String {
+    let text = span.text.as_str();
+    if text.trim().is_empty() {
+        return text.to_owned();
+    }
+    let colored = match span.paint {
+        Paint::Plain => return text.to_owned(),
+        Paint::Bold => text.bold(),
+        Paint::Dim => text.dimmed(),
+        Paint::Tx => text.cyan(),
+        Paint::Rx => text.bright_blue(),
+        Paint::Opening | Paint::Good => text.green().bold(),
+        Paint::Closing => text.magenta().bold(),
+        Paint::Warn => text.yellow(),
+        Paint::Bad => text.red().bold(),
+    };
+    colored.to_string()
+}
+
+/// Sets `items` in lines of at most `columns`, with `separator` between those on one line. An item
+/// wider than a line is broken wherever the line ends.
+pub(super) fn wrap(items: Vec<Span>, separator: &str, columns: usize) -> Vec<Vec<Span>> {
+    let columns = columns.max(1);
+    let mut lines: Vec<Vec<Span>> = Vec::new();
+    let mut line: Vec<Span> = Vec::new();
+    for item in items {
+        let gap = if line.is_empty() { 0 } else { separator.width() };
+        if !line.is_empty() && width(&line) + gap + item.width() > columns {
+            // The separator's visible part stays at the end of the line where there is room for it.
+            let visible = separator.trim_end();
+            if !visible.is_empty() && width(&line) + visible.width() <= columns {
+                line.push(Span::new(visible, Paint::Dim));
+            }
+            lines.push(std::mem::take(&mut line));
+        } else if gap > 0 {
+            line.push(Span::new(separator, Paint::Dim));
+        }
+        let mut rest = item;
+        while rest.width() > columns {
+            let tail = rest.text.split_off(head_within(&rest.text, columns));
+            let paint = rest.paint;
+            lines.push(vec![std::mem::replace(&mut rest, Span::new(tail, paint))]);
+        }
+        line.push(rest);
+    }
+    if !line.is_empty() {
+        lines.push(line);
+    }
+    lines
+}
+
+/// Sets a sentence in lines of at most `columns`.
+pub(super) fn wrap_text(text: &str, paint: Paint, columns: usize) -> Vec<Vec<Span>> {
+    wrap(text.split(' ').map(|word| Span::new(word, paint)).collect(), " ", columns)
+}
+
+/// Bytes of the longest beginning of `text` that takes at most `columns`; at least one character, so
+/// that whoever breaks a line there gets on.
+pub(super) fn head_within(text: &str, columns: usize) -> usize {
+    let mut used = 0;
+    for (at, character) in text.char_indices() {
+        used += character.width().unwrap_or(0);
+        if used > columns && at > 0 {
+            return at;
+        }
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(lines: &[Vec<Span>]) -> Vec<String> {
+        lines.iter().map(|line| render(line, false)).collect()
+    }
+
+    #[test]
+    fn wraps_between_items_and_breaks_only_what_cannot_fit() {
+        let items = ["mss 1460", "sackOK", "nop"].map(Span::plain).to_vec();
+        assert_eq!(texts(&wrap(items.clone(), ", ", 16)), ["mss 1460, sackOK", "nop"]);
+        assert_eq!(texts(&wrap(items.clone(), ", ", 40)), ["mss 1460, sackOK, nop"]);
+        assert_eq!(texts(&wrap(items, ", ", 5)), ["mss 1", "460,", "sackO", "K,", "nop"]);
+    }
+
+    #[test]
+    fn wide_characters_count_two_columns() {
+        assert_eq!(texts(&wrap_text("例え.テスト ok", Paint::Plain, 6)), ["例え.", "テスト", "ok"]);
+    }
+}
