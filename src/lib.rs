@@ -15,6 +15,7 @@
 //! | [`time`] | our own instants and clocks | |
 
 pub mod cli;
+pub mod cmd;
 pub mod event;
 pub mod net;
 pub mod report;

@@ -1,0 +1,14 @@
+//! `shakedown close`.
+
+use super::{Environment, ExitStatus, target};
+use crate::cli::CloseArgs;
+
+/// Runs the command.
+///
+/// # Errors
+/// What kept it from measuring.
+pub fn run(args: &CloseArgs, _environment: &Environment) -> anyhow::Result<ExitStatus> {
+    let (target, _addresses) = target::one(&args.target)?;
+    let _payload = super::data::payload(&args.data)?;
+    anyhow::bail!("{target}: not built yet")
+}
