@@ -3,6 +3,9 @@
 //! One file for each subcommand; what several share is in [`shared`], and how single values are
 //! written in [`value`].
 
+// Help texts are doc comments, and an address in brackets is not a link.
+#![allow(rustdoc::broken_intra_doc_links)]
+
 mod close;
 mod demo;
 mod doctor;
