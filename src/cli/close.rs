@@ -83,7 +83,8 @@ pub struct ShapeArgs {
     ///
     /// At most 2m, which is the value of RFC 9293. The default is shortened on purpose: nothing
     /// here reuses the port, and a repeated FIN of the peer shows up within a second or two.
-    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = value::msl)]
+    #[arg(long, value_name = "DURATION", default_value = "1s",
+          allow_hyphen_values = true, value_parser = value::msl)]
     pub msl: Duration,
 }
 

@@ -10,7 +10,7 @@ use super::value;
 #[allow(missing_docs)]
 pub struct DoctorArgs {
     /// A target to find the route and the interface to
-    #[arg(value_name = "HOST[:PORT]", help_heading = "Target")]
+    #[arg(value_name = "HOST[:PORT]", help_heading = None::<&str>)]
     pub target: Option<String>,
 
     #[command(flatten)]

@@ -29,19 +29,19 @@ pub enum Expect {
     Invalid,
 }
 
-/// Every word of `--expect`.
-const WORDS: [(&str, Expect); 11] = [
-    ("open", Expect::Open),
-    ("refused", Expect::Refused),
-    ("filtered", Expect::Filtered),
-    ("unreachable", Expect::Unreachable),
-    ("prohibited", Expect::Prohibited),
-    ("closed", Expect::Closed),
-    ("reset", Expect::Reset),
-    ("timeout", Expect::Timeout),
-    ("still-open", Expect::StillOpen),
-    ("other-shape", Expect::OtherShape),
-    ("invalid", Expect::Invalid),
+/// Every word of `--expect`, and what it means to the user.
+const WORDS: [(&str, Expect, &str); 11] = [
+    ("open", Expect::Open, "the handshake completes, or a SYN-ACK shows that it would"),
+    ("refused", Expect::Refused, "a RST answers the SYN"),
+    ("filtered", Expect::Filtered, "nothing answers"),
+    ("unreachable", Expect::Unreachable, "an ICMP error answers, prohibitions included"),
+    ("prohibited", Expect::Prohibited, "a firewall forbids it by an ICMP error"),
+    ("closed", Expect::Closed, "both ends close by FIN, in the shape asked for"),
+    ("reset", Expect::Reset, "the peer resets the open connection"),
+    ("timeout", Expect::Timeout, "the peer goes silent once the connection is open"),
+    ("still-open", Expect::StillOpen, "the peer acknowledges our FIN and never sends its own"),
+    ("other-shape", Expect::OtherShape, "the close takes another shape than the one asked for"),
+    ("invalid", Expect::Invalid, "something answers that is no answer to what was sent"),
 ];
 
 /// What a handshake may be expected to end with.
@@ -68,9 +68,11 @@ pub(super) const OF_PROBE: &[&str] =
 
 /// Reads one of `words`.
 pub(super) fn parser(words: &'static [&'static str]) -> impl TypedValueParser<Value = Expect> {
-    PossibleValuesParser::new(words.iter().map(|word| PossibleValue::new(*word))).try_map(|word| {
-        let known = WORDS.iter().find(|(name, _)| *name == word);
-        known.map(|(_, expect)| *expect).ok_or("no such answer")
+    let offered = WORDS.iter().filter(|(name, ..)| words.contains(name));
+    let offered = offered.map(|(name, _, meaning)| PossibleValue::new(*name).help(*meaning));
+    PossibleValuesParser::new(offered).try_map(|word| {
+        let known = WORDS.iter().find(|(name, ..)| *name == word);
+        known.map(|(_, expect, _)| *expect).ok_or("no such answer")
     })
 }
 
@@ -81,7 +83,7 @@ mod tests {
     #[test]
     fn every_word_that_is_offered_means_something() {
         for word in [OF_HANDSHAKE, OF_CLOSE, OF_PROBE].concat() {
-            assert!(WORDS.iter().any(|(name, _)| *name == word), "{word} means nothing");
+            assert!(WORDS.iter().any(|(name, ..)| *name == word), "{word} means nothing");
         }
     }
 }

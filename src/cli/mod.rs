@@ -3,11 +3,15 @@
 //! One file for each subcommand; what several share is in [`shared`], and how single values are
 //! written in [`value`].
 
+// Help texts are doc comments, and an address in brackets is not a link.
+#![allow(rustdoc::broken_intra_doc_links)]
+
 mod close;
 mod demo;
 mod doctor;
 mod expect;
 mod handshake;
+mod help;
 mod probe;
 pub mod shared;
 pub mod value;
@@ -23,30 +27,71 @@ pub use expect::Expect;
 pub use handshake::HandshakeArgs;
 pub use probe::ProbeArgs;
 
-/// The whole command line.
+/// Speak TCP by hand, and see what both ends do
+///
+/// shakedown opens, uses and closes TCP connections by hand-made segments, and shows every step of
+/// both ends: the states of ours, the states of theirs and how each of them is known, every segment
+/// with its options, and the times between. It works against any host, over IPv4 and IPv6.
 #[derive(Parser, Clone, Debug)]
-#[command(name = "shakedown", version, propagate_version = true)]
+#[command(name = "shakedown", version, propagate_version = true, max_term_width = 100,
+          subcommand_value_name = "COMMAND", after_help = help::ROOT_SHORT,
+          after_long_help = help::ROOT)]
 pub struct Cli {
-    /// What to do.
     #[command(subcommand)]
+    #[allow(missing_docs)]
     pub command: Command,
 }
 
 /// The subcommands.
 #[derive(Subcommand, Clone, Debug)]
 pub enum Command {
-    /// Open a connection by hand and show every step of both ends
+    /// Open a connection and show every step of both ends
+    ///
+    /// Sends SYN, awaits the SYN-ACK and answers it, all by hand-made segments. Shows each
+    /// transition of both ends, how each state of the server is known, and each segment with its
+    /// options, its TTL and its time; then what was offered and granted, the round-trip time and
+    /// the clock that took it, and who answered. By default it offers what a current Linux offers,
+    /// and closes the connection at the end.
+    #[command(after_long_help = help::HANDSHAKE)]
     Handshake(Box<HandshakeArgs>),
-    /// Open a connection, close it in the shape asked for, and say what the peer did
+
+    /// Close a connection in the shape asked for, and say what the peer did
+    ///
+    /// Opens a connection, exchanges data if asked to, and closes it: we first, they first, both
+    /// at once, or our direction alone. Says what the peer did: how soon it acknowledged our FIN
+    /// (its kernel), how soon it sent its own (its application), whether in one segment or two,
+    /// by RST in place of FIN, or never.
+    #[command(after_long_help = help::CLOSE)]
     Close(Box<CloseArgs>),
-    /// Ask half-open whether ports are open: SYN, SYN-ACK, RST
+
+    /// Find out whether ports are open, half-open: SYN, SYN-ACK, RST
+    ///
+    /// Sends a SYN to each port and resets what answers, so that no connection ever reaches the
+    /// server's application. Says of each port whether it is open, refused, filtered, unreachable,
+    /// prohibited, or answered by something that is no answer.
+    #[command(after_long_help = help::PROBE)]
     Probe(Box<ProbeArgs>),
+
     /// Say what this host can measure, and what is missing
+    ///
+    /// One line for each thing that a measurement needs or gains by: capabilities, the guard that
+    /// keeps the kernel quiet, route and interface, kinds of timestamps, user namespaces,
+    /// offloads, signs of a local firewall. Each with the remedy where it is missing.
+    #[command(after_long_help = help::DOCTOR)]
     Doctor(DoctorArgs),
-    /// Show all of it against servers in a private network, without root
+
+    /// Show all of it against real servers in a private network, without root
+    ///
+    /// Enters a user and a network namespace of its own, starts servers of the kernel's TCP there
+    /// (one that closes after us, one that closes first, a port that is closed, one that drops
+    /// everything) and runs handshake, close and probe against them.
+    #[command(after_long_help = help::DEMO)]
     Demo(DemoArgs),
+
     /// Print the completion script of a shell
+    #[command(after_long_help = help::COMPLETIONS)]
     Completions(CompletionsArgs),
+
     /// Write the manual pages into a directory
     #[command(hide = true)]
     GenerateMan(GenerateManArgs),

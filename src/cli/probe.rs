@@ -16,7 +16,7 @@ pub struct ProbeArgs {
     /// commas between. An IPv6 address needs brackets before the colon; a link-local one names
     /// its interface: [fe80::1%eth0]:80. A word of digits, commas and hyphens after a host
     /// without ports is that host's ports.
-    #[arg(value_name = "TARGET", required = true, help_heading = "Target")]
+    #[arg(value_name = "TARGET", required = true, help_heading = None::<&str>)]
     pub targets: Vec<String>,
 
     /// Ports of every target that names none
@@ -34,7 +34,7 @@ pub struct ProbeArgs {
 
     /// Probe this many at the same time, 1 to 1024
     #[arg(long, value_name = "N", default_value = "32", help_heading = "Timing",
-          value_parser = value::parallel)]
+          allow_negative_numbers = true, value_parser = value::parallel)]
     pub parallel: u16,
 
     #[command(flatten)]

@@ -17,11 +17,11 @@ pub struct TargetArgs {
     /// A name or an address, a colon, and a port number or the name of a service. An IPv6 address
     /// needs brackets before the colon; a link-local one names its interface:
     /// [fe80::1%eth0]:80. The port may also stand by itself, as a second word or after -p.
-    #[arg(value_name = "HOST:PORT", required = true)]
+    #[arg(value_name = "HOST:PORT", required = true, help_heading = None::<&str>)]
     pub target: String,
 
-    /// Port, where it is not part of the first word
-    #[arg(value_name = "PORT", conflicts_with = "port")]
+    /// Port, where it is not part of the target
+    #[arg(value_name = "PORT", conflicts_with = "port", help_heading = None::<&str>)]
     pub port_word: Option<String>,
 
     /// Port, where it is not part of the target
@@ -41,8 +41,8 @@ impl TargetArgs {
     }
 }
 
-/// Which addresses of a name are wanted, and how they are shown.
-#[derive(Args, Clone, Debug, Default)]
+/// Which addresses of a name are wanted.
+#[derive(Args, Clone, Copy, Debug, Default)]
 #[command(next_help_heading = "Target")]
 pub struct FamilyArgs {
     /// Use IPv4 only
@@ -52,10 +52,6 @@ pub struct FamilyArgs {
     /// Use IPv6 only
     #[arg(short = '6', long)]
     pub ipv6: bool,
-
-    /// Show addresses instead of the names given
-    #[arg(short, long)]
-    pub numeric: bool,
 }
 
 /// What the SYN offers.
@@ -66,11 +62,12 @@ pub struct OfferArgs {
     ///
     /// 1 to 65535. By default what the interface's MTU allows: 1460 on Ethernet over IPv4, 1440
     /// over IPv6.
-    #[arg(long, value_name = "N|none", value_parser = value::mss)]
+    #[arg(long, value_name = "N|none", allow_negative_numbers = true, value_parser = value::mss)]
     pub mss: Option<Choice<u16>>,
 
     /// Window scale shift, 0 to 14; none leaves it out [default: 7]
-    #[arg(long, value_name = "N|none", value_parser = value::window_scale)]
+    #[arg(long, value_name = "N|none",
+          allow_negative_numbers = true, value_parser = value::window_scale)]
     pub wscale: Option<Choice<u8>>,
 
     /// Offer selective acknowledgment (the default)
@@ -98,11 +95,11 @@ pub struct OfferArgs {
     pub tfo: bool,
 
     /// Receive window to announce in the SYN, in bytes [default: 64240]
-    #[arg(long, value_name = "BYTES", value_parser = value::window)]
+    #[arg(long, value_name = "BYTES", allow_negative_numbers = true, value_parser = value::window)]
     pub window: Option<u16>,
 
     /// Initial sequence number, decimal or 0x… [default: unpredictable]
-    #[arg(long, value_name = "N", value_parser = value::isn)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = value::isn)]
     pub isn: Option<u32>,
 }
 
@@ -144,21 +141,23 @@ pub struct TimingArgs {
     ///
     /// Durations are written 200ms, 50us, 2s or '1m 30s'; a bare number is seconds, as in 0.2.
     #[arg(short = 'W', long, value_name = "DURATION", default_value = "2s",
-          value_parser = value::positive_duration)]
+          allow_hyphen_values = true, value_parser = value::positive_duration)]
     pub timeout: Duration,
 
     /// Repeat an unanswered SYN, data segment or FIN up to N times
     ///
     /// The first repetition comes after 1s (for a SYN) or after the retransmission timeout that
     /// the measured round trips give; each further one waits twice as long (RFC 6298).
-    #[arg(long, value_name = "N", default_value = "2", value_parser = value::retries)]
+    #[arg(long, value_name = "N", default_value = "2",
+          allow_negative_numbers = true, value_parser = value::retries)]
     pub retries: u32,
 
     /// End the whole run after this long
     ///
     /// Without it, a run ends when its retries are used up. A close waits 30s at most for
     /// a peer that does not close its end.
-    #[arg(short = 'w', long, value_name = "DURATION", value_parser = value::positive_duration)]
+    #[arg(short = 'w', long, value_name = "DURATION",
+          allow_hyphen_values = true, value_parser = value::positive_duration)]
     pub deadline: Option<Duration>,
 }
 
@@ -183,7 +182,8 @@ pub struct SourceArgs {
     pub source: Option<IpAddr>,
 
     /// Source port [default: a free one, chosen at random]
-    #[arg(short = 'g', long, value_name = "PORT", value_parser = value::source_port)]
+    #[arg(short = 'g', long, value_name = "PORT",
+          allow_negative_numbers = true, value_parser = value::source_port)]
     pub source_port: Option<u16>,
 
     /// Network interface [default: by the route]
@@ -191,11 +191,13 @@ pub struct SourceArgs {
     pub interface: Option<String>,
 
     /// TTL or hop limit of what is sent, 1 to 255
-    #[arg(long, value_name = "N", default_value = "64", value_parser = value::ttl)]
+    #[arg(long, value_name = "N", default_value = "64",
+          allow_negative_numbers = true, value_parser = value::ttl)]
     pub ttl: u8,
 
     /// Type of service or traffic class, 0 to 255, decimal or 0x…
-    #[arg(long, value_name = "N", default_value = "0", value_parser = value::tos)]
+    #[arg(long, value_name = "N", default_value = "0",
+          allow_negative_numbers = true, value_parser = value::tos)]
     pub tos: u8,
 
     /// What keeps the kernel from answering for our port
@@ -239,6 +241,10 @@ pub struct OutputArgs {
     /// Print more; twice for everything
     #[arg(short, long, action = ArgAction::Count)]
     pub verbose: u8,
+
+    /// Show addresses instead of the names given
+    #[arg(short, long)]
+    pub numeric: bool,
 
     /// Print sequence numbers as they are on the wire, not counted from 0
     #[arg(long)]

@@ -74,7 +74,7 @@ fn sections(text: &str) -> Roff {
             }
             _ if line.is_empty() => {}
             _ => {
-                roff.text([roman(line.trim_start())]);
+                roff.text([roman(line.strip_prefix("  ").unwrap_or(line))]);
             }
         }
     }

@@ -123,6 +123,16 @@ impl Target {
         Ok(Self { name: name.to_owned(), port: port(written, services)?, host })
     }
 
+    /// Reads `HOST[:PORT]`, for a command to which the port hardly matters.
+    ///
+    /// # Errors
+    /// [`TargetError`], for every text that is no target.
+    pub fn parse_or(text: &str, otherwise: u16, services: &Services) -> Result<Self, TargetError> {
+        let (name, host, attached) = split(text)?;
+        let port = attached.map_or(Ok(otherwise), |written| port(written, services))?;
+        Ok(Self { name: name.to_owned(), host, port })
+    }
+
     /// How reports call the host at `address`: the name as written, or the address with `-n`.
     #[must_use]
     pub fn shown_as(&self, address: SocketAddr, numeric: bool) -> String {

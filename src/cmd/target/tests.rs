@@ -95,6 +95,18 @@ fn every_wrong_target_has_its_reason() {
     assert_eq!(parse(&long, None), Err(reason.to_owned()));
 }
 
+#[test]
+fn where_the_port_hardly_matters_it_may_be_missing() {
+    let parse = |text| {
+        let target = Target::parse_or(text, 443, &services()).map_err(|why| why.to_string())?;
+        Ok::<_, String>(target.to_string())
+    };
+    assert_eq!(parse("h"), Ok("h:443".to_owned()));
+    assert_eq!(parse("::1"), Ok("[::1]:443".to_owned()));
+    assert_eq!(parse("h:ssh"), Ok("h:22".to_owned()));
+    assert!(parse("h:0").is_err());
+}
+
 fn probe(words: &[&str], shared: Option<&str>) -> Result<Vec<String>, String> {
     let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
     let all = HostPorts::parse_all(&words, shared, &services()).map_err(|why| why.to_string())?;

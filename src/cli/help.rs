@@ -1,0 +1,211 @@
+//! The closing parts of the long helps: examples, exit statuses, privileges.
+//!
+//! A line that ends in a colon at the margin is a heading, and what belongs to it is indented; the
+//! manual pages make sections of it. No line is longer than 78 columns.
+
+/// What a raw socket takes, for every command that opens one.
+macro_rules! privileges {
+    () => {
+        "\
+Privileges:
+  CAP_NET_RAW and nothing else: run it as root, or give it to the program:
+    sudo setcap cap_net_raw+p \"$(command -v shakedown)\"
+  No firewall rule is needed. The kernel's own TCP is kept quiet by a socket
+  that holds the source port and ends with the process. 'shakedown doctor'
+  says what is missing here; 'shakedown demo' needs no privilege.
+"
+    };
+}
+
+pub(super) const ROOT_SHORT: &str = "\
+Start with 'shakedown demo', which needs no privilege and no network.
+'shakedown COMMAND --help' has the details, with examples.";
+
+pub(super) const ROOT: &str = concat!(
+    "\
+Examples:
+  # all of it against servers in a private network, without root
+  shakedown demo
+  # every segment and every state of a handshake and its close
+  shakedown handshake example.org:443
+  # what the peer does when we close first
+  shakedown close example.org:443
+  # which of these ports are open
+  shakedown probe example.org:22,80,443
+  # what this host can measure
+  shakedown doctor
+
+Targets:
+  HOST:PORT, HOST PORT or HOST -p PORT; the port is a number or the name of
+  a service. An IPv6 address needs brackets before a colon: [2001:db8::1]:80,
+  and a link-local one names its interface: [fe80::1%eth0]:80.
+
+Durations:
+  200ms, 50us, 2s or '1m 30s'; a bare number is seconds, as in 0.2. Months and
+  years are refused.
+
+Exit status:
+  0  the peer did what was asked, or what --expect says
+  1  the peer answered otherwise, or not at all
+  2  nothing could be measured: a wrong usage, an unknown name, a missing
+     privilege, a disturbance by this host itself
+
+Environment:
+  NO_COLOR  if set, no colour, unless --color always is given
+  COLUMNS   the width of the output
+
+Files:
+  /etc/services  the names of services
+
+",
+    privileges!()
+);
+
+pub(super) const HANDSHAKE: &str = concat!(
+    "\
+Examples:
+  # every segment and every state, then a close
+  shakedown handshake example.org:443
+  # over IPv6, ended by RST
+  shakedown handshake -6 example.org https --then rst
+  # send a request and show its acknowledgment and the reply
+  shakedown handshake example.org:80 --send 'HEAD / HTTP/1.0\\r\\n\\r\\n'
+  # a SYN without any option, which some firewalls drop
+  shakedown handshake 192.0.2.1:80 --mss none --wscale none --no-sack \\
+      --no-timestamps
+  # for monitoring: exit with 0 if the port refuses
+  shakedown handshake -q 192.0.2.1:23 --expect refused
+
+Exit status:
+  0  the handshake completed, or ended as --expect says
+  1  the peer answered otherwise, or not at all
+  2  nothing could be measured: a wrong usage, an unknown name, a missing
+     privilege, a disturbance by this host itself
+
+",
+    privileges!()
+);
+
+pub(super) const CLOSE: &str = concat!(
+    "\
+Examples:
+  # we close first
+  shakedown close example.org:443
+  # wait for the server to close: many do so after a request, or when idle
+  shakedown close --passive example.org:80 --send 'GET / HTTP/1.0\\r\\n\\r\\n'
+  # does the server go on sending after our FIN?
+  shakedown close --half example.org:80 --send 'GET / HTTP/1.0\\r\\n\\r\\n'
+  # both FINs cross, with a patience of 10 seconds
+  shakedown close --simultaneous 192.0.2.1:7 -w 10
+
+Shapes:
+  active (default)  we: FIN-WAIT-1, FIN-WAIT-2, TIME-WAIT
+                    they: CLOSE-WAIT, LAST-ACK, CLOSED
+  --passive         we: CLOSE-WAIT, LAST-ACK, CLOSED
+                    they: FIN-WAIT-1, FIN-WAIT-2, TIME-WAIT
+  --simultaneous    both: FIN-WAIT-1, CLOSING, TIME-WAIT
+  --half            as active, but what comes after our FIN is counted, and it
+                    is said whether the peer honoured the half-close
+
+Exit status:
+  0  both ends closed in the shape asked for, or it ended as --expect says
+  1  the peer answered otherwise, did not close, or did not answer
+  2  nothing could be measured: a wrong usage, an unknown name, a missing
+     privilege, a disturbance by this host itself
+
+",
+    privileges!()
+);
+
+pub(super) const PROBE: &str = concat!(
+    "\
+Examples:
+  # one port
+  shakedown probe example.org:443
+  # several hosts, port lists and ranges
+  shakedown probe example.org:22,80,8000-8010 '[2001:db8::1]:https'
+  # the same ports of two hosts, for a program to read
+  shakedown probe -j -p 22,80,443 192.0.2.1 192.0.2.2
+  # one quick try each: no repetition, half a second for the answer
+  shakedown probe --retries 0 -W 500ms 192.0.2.1:1-1024
+
+Outcomes:
+  open         a SYN-ACK answered; it was reset, the application never saw us
+  refused      a RST answered: the port is closed
+  filtered     nothing answered through all repetitions
+  unreachable  ICMP says that the host, network or port cannot be reached
+  prohibited   ICMP says that a firewall forbids it
+  invalid      something answered that is no answer to our SYN
+
+Exit status:
+  0  every port is open, or answered as --expect says
+  1  at least one answered otherwise, or not at all
+  2  nothing could be measured: a wrong usage, an unknown name, a missing
+     privilege, a disturbance by this host itself
+
+",
+    privileges!()
+);
+
+pub(super) const DOCTOR: &str = "\
+Examples:
+  # what this host can do, one line each, with the remedy where it cannot
+  shakedown doctor
+  # also the route, the interface and its clock towards a target
+  shakedown doctor example.org:443
+
+Exit status:
+  0  everything that a measurement needs is there
+  1  something is missing
+  2  this host could not be examined
+
+Privileges:
+  None. What the program lacks is what this command is there to say.
+";
+
+pub(super) const DEMO: &str = "\
+Examples:
+  # as an ordinary user
+  shakedown demo
+  # where user namespaces are refused
+  sudo shakedown demo
+
+Exit status:
+  0  every part of the demonstration went as it should
+  1  a part of it did not
+  2  the private network could not be set up
+
+Privileges:
+  None where the system lets users create namespaces, root elsewhere. Nothing
+  leaves the private network, and nothing of it stays behind.
+";
+
+pub(super) const COMPLETIONS: &str = "\
+Examples:
+  # bash: for this session, or for good
+  source <(shakedown completions bash)
+  shakedown completions bash > \\
+      ~/.local/share/bash-completion/completions/shakedown
+  # zsh: into a directory of $fpath
+  shakedown completions zsh > ~/.zfunc/_shakedown
+  # fish
+  shakedown completions fish > ~/.config/fish/completions/shakedown.fish
+
+Exit status:
+  0  the script was printed
+  2  it could not be printed
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_is_longer_than_a_narrow_terminal() {
+        for text in [ROOT_SHORT, ROOT, HANDSHAKE, CLOSE, PROBE, DOCTOR, DEMO, COMPLETIONS] {
+            for line in text.lines() {
+                assert!(line.chars().count() <= 78, "{line}");
+            }
+        }
+    }
+}

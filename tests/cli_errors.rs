@@ -1,0 +1,221 @@
+//! Bad input: one clear line on stderr, nothing on stdout, exit status 2.
+
+#![allow(clippy::expect_used)] // A helper of a test fails it in the same way as the test does.
+
+use std::process::{Command, Stdio};
+
+use assert_cmd::cargo::cargo_bin;
+
+/// What the program says on stderr of a command line that it refuses.
+fn refusal(words: &[&str]) -> String {
+    let output = Command::new(cargo_bin("shakedown"))
+        .args(words)
+        .stdin(Stdio::null())
+        .output()
+        .expect("run");
+    assert_eq!(output.status.code(), Some(2), "{words:?}");
+    assert!(output.stdout.is_empty(), "{words:?}");
+    String::from_utf8(output.stderr).expect("text")
+}
+
+/// The first line of a wrong usage, after which only the way to the help may stand.
+fn usage(words: &[&str]) -> String {
+    let text = refusal(words);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 2, "{words:?}: {text}");
+    assert_eq!(lines[1], "For more information, try '--help'.");
+    lines[0].to_owned()
+}
+
+#[test]
+fn what_is_missing_or_unknown_is_named() {
+    for (words, line) in [
+        (
+            &["handshake"][..],
+            "shakedown: the following required arguments were not provided: <HOST:PORT>",
+        ),
+        (&["probe"], "shakedown: the following required arguments were not provided: <TARGET>..."),
+        (
+            &["handshak"],
+            "shakedown: unrecognized subcommand 'handshak' (a similar subcommand exists: 'handshake')",
+        ),
+        (
+            &["close", "h:1", "--half", "--passive"],
+            "shakedown: the argument '--half' cannot be used with '--passive'",
+        ),
+        (
+            &["close", "h:1", "-4", "-6"],
+            "shakedown: the argument '--ipv4' cannot be used with '--ipv6'",
+        ),
+        (
+            &["close", "h", "1", "-p", "1"],
+            "shakedown: the argument '[PORT]' cannot be used with '--port <PORT>'",
+        ),
+        (
+            &["close", "h:1", "--send", "x", "--send-file", "-"],
+            "shakedown: the argument '--send <TEXT>' cannot be used with '--send-file <FILE>'",
+        ),
+        (
+            &["probe", "h:1", "--expect", "reset"],
+            "shakedown: invalid value 'reset' for '--expect <ANSWER>' [possible values: open, \
+             refused, filtered, unreachable, prohibited, invalid] (a similar value exists: 'refused')",
+        ),
+        (
+            &["completions", "tcsh"],
+            "shakedown: invalid value 'tcsh' for '<SHELL>' [possible values: bash, elvish, fish, \
+             powershell, zsh] (a similar value exists: 'zsh')",
+        ),
+    ] {
+        assert_eq!(usage(words), line, "{words:?}");
+    }
+}
+
+#[test]
+fn a_value_that_cannot_be_is_refused_with_what_to_write() {
+    let duration = "write it as 200ms, 50us, 2s or '1m 30s'; a bare number is seconds";
+    for (option, value, reason) in [
+        ("--timeout <DURATION>", "soon", duration),
+        ("--timeout <DURATION>", "NaN", duration),
+        ("--timeout <DURATION>", "0", "it must be more than zero"),
+        ("--timeout <DURATION>", "-1", "a duration cannot be negative"),
+        ("--timeout <DURATION>", "-1s", "a duration cannot be negative"),
+        (
+            "--deadline <DURATION>",
+            "1month",
+            "months and years are refused ('month'): m is minutes, d is days",
+        ),
+        (
+            "--deadline <DURATION>",
+            "1e30",
+            "'e' is no unit: write it as 200ms, 50us, 2s or '1m 30s'; a bare number is seconds",
+        ),
+        (
+            "--deadline <DURATION>",
+            "99999999999999",
+            "it is longer than can be counted in nanoseconds (584 years)",
+        ),
+        ("--retries <N>", "-1", "write a number from 0 to 30"),
+        ("--ttl <N>", "0", "write a number from 1 to 255"),
+        ("--tos <N>", "256", "write a number from 0 to 255"),
+        ("--mss <N|none>", "0", "write a number from 1 to 65535, or none"),
+        ("--wscale <N|none>", "15", "write a number from 0 to 14, or none"),
+        ("--window <BYTES>", "65536", "write a number from 0 to 65535"),
+        ("--isn <N>", "4294967296", "write a number from 0 to 4294967295"),
+        ("--source-port <PORT>", "70000", "write a number from 1 to 65535"),
+        (
+            "--source <ADDRESS>",
+            "eth0",
+            "write an address of this host, as in 192.0.2.7 or 2001:db8::7 (names: -I INTERFACE)",
+        ),
+        (
+            "--interface <NAME>",
+            "a-very-long-name",
+            "an interface name has 1 to 15 characters, as in eth0; 'ip link' lists them",
+        ),
+        ("--then <WHAT>", "wait", "write close, rst or hold=DURATION, as in hold=5s"),
+        ("--send <TEXT>", "\\q", "'\\q' is no escape: known are \\r \\n \\t \\0 \\\\ \\xHH"),
+    ] {
+        let name = option.split(' ').next().expect("a name");
+        let line = usage(&["handshake", "h:1", &format!("{name}={value}")]);
+        assert_eq!(line, format!("shakedown: invalid value '{value}' for '{option}': {reason}"));
+        // An argument by itself must not be taken for an option because of its sign.
+        assert_eq!(usage(&["handshake", "h:1", name, value]), line);
+    }
+    assert_eq!(
+        usage(&["close", "h:1", "--msl", "3m"]),
+        "shakedown: invalid value '3m' for '--msl <DURATION>': an MSL is two minutes at most \
+         (RFC 9293)"
+    );
+    assert_eq!(
+        usage(&["probe", "h:1", "--parallel", "0"]),
+        "shakedown: invalid value '0' for '--parallel <N>': write a number from 1 to 1024"
+    );
+}
+
+#[test]
+fn a_target_that_cannot_be_reached_by_its_spelling_is_refused_by_every_command() {
+    for (words, line) in [
+        (&["h:0"][..], "port 0 cannot be connected to: ports are 1 to 65535"),
+        (&["h:70000"], "port 70000 is out of range: ports are 1 to 65535"),
+        (&["h:"], "there is no port where one belongs: ports are 1 to 65535"),
+        (&[":80"], "':80' names no host: write it as HOST:PORT"),
+        (&[""], "'' names no host: write it as HOST:PORT"),
+        (&["h"], "'h' has no port: write h:443, or add -p 443"),
+        (&["::1"], "'::1' is an IPv6 address without a port: write [::1]:443, or add -p 443"),
+        (&["h:nosuch"], "'nosuch' is no port number, and no service that /etc/services knows"),
+        (&["-4", "[::1]:80"], "-4 asks for IPv4, but ::1 is an IPv6 address: leave out -4"),
+        (
+            &["-6", "127.0.0.1:80"],
+            "-6 asks for IPv6, but 127.0.0.1 is an IPv4 address: leave out -6",
+        ),
+        (&["224.0.0.1:80"], "224.0.0.1 is a multicast address: TCP connects to single hosts only"),
+        (&["[fe80::1%nosuch0]:80"], "no such interface 'nosuch0': 'ip link' lists them"),
+        (
+            &["http://example.org/"],
+            "'http://example.org/' is a URL: write its host and port, as in example.org:80",
+        ),
+    ] {
+        for command in ["handshake", "close", "probe"] {
+            let words = [&[command], words].concat();
+            assert_eq!(refusal(&words), format!("shakedown: {line}\n"), "{words:?}");
+        }
+    }
+}
+
+#[test]
+fn ports_of_a_probe_are_checked_one_by_one() {
+    for (words, line) in [
+        (&["h:10-5"][..], "the range 10-5 runs backwards: write 5-10"),
+        (&["h:22,,80"], "there is no port where one belongs: ports are 1 to 65535"),
+        (&["-p", "1-", "h"], "the range '1-' needs two ends, as in 8000-8010"),
+        (&["h:1", "2"], "'2' stands where a host belongs: ports come after their host"),
+    ] {
+        let words = [&["probe"], words].concat();
+        assert_eq!(refusal(&words), format!("shakedown: {line}\n"), "{words:?}");
+    }
+    assert_eq!(
+        refusal(&["handshake", "h:22,80"]),
+        "shakedown: '22,80' is more than one port: 'shakedown probe' takes lists and ranges\n"
+    );
+}
+
+#[test]
+fn a_name_that_does_not_resolve_is_one_line() {
+    // RFC 6761 §6.4: nothing under .invalid exists. In which words a resolver says so differs.
+    let text = refusal(&["probe", "nosuch.invalid:80"]);
+    assert!(text.starts_with("shakedown: cannot resolve 'nosuch.invalid': "), "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+}
+
+#[test]
+fn a_file_that_cannot_be_sent_is_named() {
+    assert_eq!(
+        refusal(&["handshake", "127.0.0.1:9", "--send-file", "/nonexistent/x"]),
+        "shakedown: cannot open '/nonexistent/x': No such file or directory (os error 2)\n"
+    );
+    assert_eq!(
+        refusal(&["generate-man", "/nonexistent"]),
+        "shakedown: cannot write '/nonexistent/shakedown.1': No such file or directory (os error 2)\n"
+    );
+}
+
+#[test]
+fn control_characters_of_an_argument_do_not_reach_the_terminal() {
+    let text = refusal(&["handshake", "a\u{1b}[2J\nb:80"]);
+    assert_eq!(text, "shakedown: 'a\\u{1b}[2J\\u{a}b' is no host name: it contains '\\u{1b}'\n");
+}
+
+#[test]
+fn without_a_command_the_help_is_shown_on_stderr() {
+    let text = refusal(&[]);
+    assert!(text.starts_with("Speak TCP by hand"), "{text}");
+    assert!(text.contains("Start with 'shakedown demo'"), "{text}");
+}
+
+#[test]
+fn the_version_is_printed_and_nothing_else() {
+    let output = Command::new(cargo_bin("shakedown")).arg("-V").output().expect("run");
+    assert_eq!(output.status.code(), Some(0));
+    let expected = format!("shakedown {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+}
