@@ -48,7 +48,7 @@ fn rtt(report: &HandshakeReport, style: &Style) -> (String, Paint) {
     };
     match (report.rtt, report.rtt_absent) {
         (Some(rtt), _) => (format!("{}{tries}", measured(rtt, style)), Paint::Bold),
-        (None, Some(reason)) => (format!("none: {reason}{tries}"), Paint::Warn),
+        (None, Some(reason)) => (format!("none: {}{tries}", style.reason(reason)), Paint::Warn),
         (None, None) => {
             (format!("none: no answer to {}", count(report.attempts.into(), "SYN")), Paint::Warn)
         }

@@ -24,7 +24,7 @@ use crate::event::{Event, FlowId, Notice, Run, Severity, Sink};
 pub struct Style {
     /// Whether to colour. Nothing is told by colour alone.
     pub color: bool,
-    /// Columns of the terminal; the ladder takes from 60 to 120 of them.
+    /// Columns of the terminal; the ladder takes from 76 to 120 of them.
     pub width: usize,
     /// Raw sequence and acknowledgment numbers instead of those counted from the initial ones.
     pub absolute: bool,
@@ -54,7 +54,7 @@ impl Default for Style {
 impl Style {
     /// Columns used.
     fn columns(&self) -> usize {
-        self.width.clamp(60, 120)
+        self.width.clamp(76, 120)
     }
 
     fn charset(&self) -> Charset {
@@ -64,6 +64,11 @@ impl Style {
     /// `text` from outside, made safe.
     fn safe(&self, text: &str) -> String {
         sanitize::text(text, self.charset())
+    }
+
+    /// A reason in our own words, which may cite a clause.
+    fn reason(&self, text: &str) -> String {
+        if self.unicode { text.to_owned() } else { self.safe(&text.replace('§', "section ")) }
     }
 
     /// The arrow in `CLOSED → SYN-SENT`.
@@ -155,7 +160,7 @@ impl<W: Write> HumanReporter<W> {
             format!("guard={}", run.guard),
         ];
         words.extend(rest.map(Span::plain));
-        hang(wrap(words, " ", self.style.width.max(60) - 2), 2)
+        hang(wrap(words, " ", self.style.width.max(76) - 2), 2)
     }
 
     /// Whether a run's ladder is drawn: many probes at once only on demand.

@@ -24,7 +24,7 @@ pub(super) fn lines(result: &ProbeResult, style: &Style) -> Lines {
         Span::new(format!("{name:<OUTCOME$}"), paint),
         Span::plain(format!(" {rtt:>COLUMN$}")),
     ];
-    line.extend(details(result).into_iter().flat_map(|detail| [Span::plain("  "), detail]));
+    line.extend(details(result, style).into_iter().flat_map(|detail| [Span::plain("  "), detail]));
     vec![line]
 }
 
@@ -38,7 +38,7 @@ const fn word(outcome: Outcome) -> (&'static str, Paint) {
     }
 }
 
-fn details(result: &ProbeResult) -> Vec<Span> {
+fn details(result: &ProbeResult, style: &Style) -> Vec<Span> {
     let mut details = Vec::new();
     if let Some(answerer) = &result.answered_by {
         details.push(Span::plain(format!(
@@ -61,7 +61,7 @@ fn details(result: &ProbeResult) -> Vec<Span> {
         details.push(Span::plain(text));
     }
     if let Some(reason) = result.reason {
-        details.push(Span::new(reason, Paint::Warn));
+        details.push(Span::new(style.reason(reason), Paint::Warn));
     }
     details
 }
