@@ -72,8 +72,9 @@
 //! - `close`: `asked`, `took_place` (`active`, `passive`, `simultaneous`, `half`, `abort`),
 //!   `merged` (whether ACK of our FIN and their FIN came as one segment), `ack_of_fin_ns` with
 //!   `ack_of_fin_clock` (the peer's kernel), `close_wait_ns` with `close_wait_clock` (the peer's
-//!   application; 0 where both came in one segment), `bytes_after_fin`, `half_close` (`honoured`, `collapsed`, `reset`, `ignored`),
-//!   `fin_attempts`, `fins_reacknowledged`, `time_wait_ns`, `our_state`, `peer_state`.
+//!   application; 0 where both came in one segment), `bytes_after_fin`, `half_close` (`honoured`,
+//!   `collapsed`, `reset`, `ignored`), `fin_attempts`, `fins_reacknowledged`, `time_wait_ns`,
+//!   `our_state`, `peer_state`.
 
 mod ascii;
 mod records;
