@@ -14,7 +14,7 @@ pub(super) fn lines(result: &ProbeResult, style: &Style) -> Lines {
     let (name, paint) = word(result.outcome);
     let target = Span::new(style.safe(&result.target), Paint::Bold);
     // Targets are not known beforehand: a longer one moves its own line only.
-    let columns = (style.columns() - 64).min(40);
+    let columns = (style.columns() - 64).min(32);
     let gap = blank(columns.saturating_sub(target.width()) + 1);
     let nanos = result.rtt.map(|rtt| i64::try_from(nanos_of(rtt.value)).unwrap_or(i64::MAX));
     let rtt = nanos.map_or_else(|| "-".to_owned(), |nanos| column(nanos, style.unicode));
