@@ -5,7 +5,10 @@
 //! not permit is reported as ignored with its reason and counted in a closing line `NOT RUN`; with
 //! `SHAKEDOWN_REQUIRE_ALL=1` it is a failure.
 
+mod badinput;
 mod firewall;
+mod forge;
+mod loss;
 mod namespace;
 mod netlink;
 mod oracle;
@@ -13,8 +16,14 @@ mod patience;
 mod run;
 mod selftest;
 mod servers;
+mod shapes;
+mod silence;
+mod snapshot;
 mod sniffer;
 mod sockets;
+mod truth;
+mod tshark;
+mod verdicts;
 
 use anyhow::Result;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -54,8 +63,16 @@ fn main() -> ExitCode {
     let refusal = entered.err().map(|error| format!("{error:#}"));
     let required = std::env::var_os("SHAKEDOWN_REQUIRE_ALL").is_some_and(|value| value == "1");
     let not_run = NotRun::default();
-    let cases = selftest::cases();
-    let trials = cases.into_iter().map(|case| trial(case, refusal.clone(), required, &not_run));
+    let cases = [
+        selftest::cases(),
+        truth::cases(),
+        silence::cases(),
+        badinput::cases(),
+        loss::cases(),
+        verdicts::cases(),
+    ];
+    let trials =
+        cases.into_iter().flatten().map(|case| trial(case, refusal.clone(), required, &not_run));
     let trials = trials.collect();
     if refusal.is_none() && !arguments.list {
         println!("the peer's states are witnessed by: {}", oracle::Oracle::name());

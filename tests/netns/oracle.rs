@@ -68,7 +68,7 @@ impl Oracle {
     }
 
     /// Whether the source sees every state, however short.
-    fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         matches!(self.source, Source::Trace(_))
     }
 
@@ -107,10 +107,9 @@ impl Oracle {
             path.push(event.to.rfc());
         }
         let rest = sockets::state_of(&self.namespace, self.port, client_port)?;
-        if rest == Some(KernelState::TimeWait) {
-            path.pop_if(|last| *last == "CLOSED" || *last == "TIME-WAIT");
-            path.push("TIME-WAIT");
-        }
+        let resting = if rest.is_some() { "TIME-WAIT" } else { "CLOSED" };
+        path.pop_if(|last| *last == "CLOSED" || *last == resting);
+        path.push(resting);
         Ok(path)
     }
 

@@ -137,6 +137,12 @@ impl Running {
         let stderr = errors.join().map_err(|_| anyhow!("the stderr reader panicked"))?;
         Ok(Finished { status, events: std::mem::take(&mut self.so_far), stderr })
     }
+
+    /// Waits for one that was killed: whatever it said, it may have been cut off.
+    pub(crate) fn finish_killed(mut self) -> Result<()> {
+        self.child.wait()?;
+        Ok(())
+    }
 }
 
 impl Drop for Running {

@@ -2,18 +2,20 @@
 //! other cases is worth anything.
 
 use crate::firewall::{self, Fate};
-use crate::namespace::{Family, Link, Namespace, Topology};
+use crate::forge::Forger;
+use crate::namespace::{CLIENT_VETH, Family, Link, Namespace, Topology};
 use crate::oracle::Oracle;
 use crate::servers::{self, Habit, Server, SilentPort};
+use crate::snapshot::Snapshot;
 use crate::sniffer::{self, FIN, RST, SYN, Sniffer};
 use crate::sockets::{self, KernelState};
+use crate::tshark;
 use crate::{Case, case, patience};
 use anyhow::{Context, Result, bail, ensure};
-use nix::sys::socket::setsockopt;
 use socket2::{Domain, SockRef, Socket, Type};
-use std::io::{ErrorKind, Read};
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::process::Command;
 use std::time::Duration;
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -38,12 +40,17 @@ pub(crate) fn cases() -> Vec<Case> {
         cases.push(
             case(name("first_syn_is_lost"), move || first_syn_lost(family)).needing(&["nft"]),
         );
+        cases.push(case(name("forged_reset_must_fit"), move || forged_reset(family)));
         cases.push(case(name("prohibited_port"), move || prohibited(family)).needing(&["nft"]));
         cases.push(
             case(name("capture_without_offload_has_good_checksums"), move || checksums(family))
                 .needing(&["tshark"]),
         );
     }
+    cases.push(case("harness/snapshot_sees_a_setting_and_a_route", snapshot_sees));
+    cases.push(
+        case("harness/snapshot_sees_a_firewall_rule", snapshot_sees_a_rule).needing(&["nft"]),
+    );
     cases
 }
 
@@ -195,29 +202,53 @@ fn checksums(family: Family) -> Result<()> {
     read_to_end(&mut stream)?;
     drop(stream);
     server.idle()?;
-    ensure!(complaints_of_tshark(&mut sniffer)?.is_empty());
+    ensure!(tshark::complaints(&mut sniffer)?.is_empty());
     Ok(())
 }
 
-/// What tshark finds wrong with all that the sniffer saw, one line each.
-pub(crate) fn complaints_of_tshark(sniffer: &mut Sniffer) -> Result<Vec<String>> {
-    const WRONG: &str = "tcp.analysis.retransmission || tcp.analysis.fast_retransmission \
-        || tcp.analysis.spurious_retransmission || tcp.analysis.out_of_order \
-        || tcp.analysis.lost_segment || tcp.analysis.ack_lost_segment || _ws.malformed \
-        || tcp.checksum.status == 0 || ip.checksum.status == 0 || _ws.expert.severity == 0x00800000";
-    let directory = tempfile::tempdir()?;
-    let capture = directory.path().join("capture.pcap");
-    sniffer.write_pcap(&capture)?;
-    let tshark = |filter: &str| -> Result<Vec<String>> {
-        let output = Command::new("tshark")
-            .args(["-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE"])
-            .args(["-Y", filter, "-r"])
-            .arg(&capture)
-            .output()
-            .context("tshark")?;
-        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
-    };
-    ensure!(!tshark("tcp.checksum.status == 1")?.is_empty(), "tshark saw no good segment at all");
-    tshark(WRONG)
+/// The kernel ends a connection by a forged RST only with the exact number: so the forger's
+/// checksums are right and its numbers are what it says.
+fn forged_reset(family: Family) -> Result<()> {
+    let topology = Topology::new(Link::Veth)?;
+    let server = Server::start(&topology, family, Habit::Echo)?;
+    let mut sniffer = Sniffer::start(&topology)?;
+    let mut stream = connect(&topology.client, server.address)?;
+    let client = stream.local_addr()?;
+    let segments = sniffer.segments()?;
+    let answer = segments.iter().find(|seen| seen.to == client && seen.has(SYN));
+    let seq = answer.context("no SYN-ACK")?.seq.wrapping_add(1);
+    let forger = Forger::new(&topology.server, server.address, client)?;
+    forger.segment(seq.wrapping_add(1), 0, RST)?;
+    stream.write_all(b"x")?;
+    ensure!(stream.read(&mut [0; 1])? == 1, "a RST with a wrong number ended the connection");
+    forger.segment(seq.wrapping_add(1), 0, RST)?;
+    let error = stream.read(&mut [0; 1]).err().context("the fitting RST was ignored")?;
+    ensure!(error.kind() == ErrorKind::ConnectionReset, "{error}");
+    Ok(())
+}
+
+fn snapshot_sees() -> Result<()> {
+    let topology = Topology::new(Link::Veth)?;
+    let before = Snapshot::of(&topology.client)?;
+    before.ensure_same(&Snapshot::of(&topology.client)?)?;
+    topology.client.within(|| {
+        fs::write("/proc/sys/net/ipv4/tcp_ecn", "1").context("tcp_ecn")?;
+        Ok(())
+    })?;
+    let setting = Snapshot::of(&topology.client)?;
+    ensure!(before.ensure_same(&setting).is_err(), "a changed setting was not seen");
+    let address = "192.0.2.77".parse()?;
+    topology.client.within(|| crate::netlink::add_address(CLIENT_VETH, address, 25))?;
+    let route = Snapshot::of(&topology.client)?;
+    ensure!(setting.ensure_same(&route).is_err(), "a new route was not seen");
+    Ok(())
+}
+
+fn snapshot_sees_a_rule() -> Result<()> {
+    let topology = Topology::new(Link::Veth)?;
+    let before = Snapshot::of(&topology.client)?;
+    firewall::on_arrival(&topology.client, 9, "", Fate::AllLost)?;
+    let after = Snapshot::of(&topology.client)?;
+    ensure!(before.ensure_same(&after).is_err(), "a new rule was not seen");
+    Ok(())
 }
