@@ -6,6 +6,7 @@
 //! [`human::Style`].
 
 pub mod human;
+pub mod json;
 
 mod pipe;
 pub mod sanitize;
@@ -16,6 +17,7 @@ mod units;
 use std::io;
 
 pub use human::{HumanReporter, Style};
+pub use json::JsonReporter;
 
 pub use pipe::{ClosedPipe, PipeWriter};
 

@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::event::{
-    Answerer, Event, HandshakeReport, Measured, Note, Notice, Offer, Outcome, Run, SegmentEvent,
-    Severity, Summary, Traffic,
+    Answerer, Event, Exchange, HandshakeReport, Measured, Note, Notice, Offer, Outcome, Run,
+    SegmentEvent, Severity, Summary, Traffic,
 };
 use crate::net::{Dir, GuardKind};
 use crate::tcp::state::{Cause, End, Known, State, Transition};
@@ -24,6 +24,9 @@ pub(super) const PSH_ACK: Flags = Flags::PSH.union(Flags::ACK);
 
 /// The first moment of every story: not zero, so that a reporter which forgets to subtract it shows.
 const START: u64 = 7_000_000_000;
+
+/// Our address in stories whose target has an IPv6 one: 2001:db8::1.
+const OUR_IPV6: IpAddr = IpAddr::V6(std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1));
 
 /// One flow's events.
 pub(super) struct Story {
@@ -57,7 +60,11 @@ impl Story {
             command: self.command,
             name: self.name.clone(),
             target: self.target,
-            source: self.source,
+            source: if self.target.is_ipv6() {
+                SocketAddr::new(OUR_IPV6, self.source.port())
+            } else {
+                self.source
+            },
             interface: "eth0".to_owned(),
             clock: Clock::Kernel,
             guard: GuardKind::Filter,
@@ -87,7 +94,8 @@ impl Story {
     }
 
     fn header(&self, dir: Dir) -> IpHeader {
-        let (us, them) = (self.source.ip(), self.target.ip());
+        let them = self.target.ip();
+        let us = if them.is_ipv6() { OUR_IPV6 } else { self.source.ip() };
         let (src, dst, ttl) = match dir {
             Dir::Tx => (us, them, 64),
             Dir::Rx => (them, us, 52),
@@ -171,6 +179,11 @@ impl Story {
         let at = self.now;
         let end = End::Server;
         self.event(Event::Confirmed { at, end, state, cause, known: Known::Proved })
+    }
+
+    pub(super) fn retracted(self, believed: State, state: State, cause: Cause) -> Self {
+        let at = self.now;
+        self.event(Event::Retracted { at, end: End::Server, believed, state, cause })
     }
 
     pub(super) fn icmp(
@@ -303,5 +316,16 @@ pub(super) fn handshake() -> HandshakeReport {
         answered_by: Some(Answerer::new("192.0.2.7".parse().unwrap(), 52)),
         icmp: None,
         exchange: None,
+    }
+}
+
+/// Eighteen bytes sent and acknowledged, and what came back.
+pub(super) fn exchange(reply: &[u8]) -> Exchange {
+    Exchange {
+        sent: 18,
+        acknowledged: 18,
+        ack_delay: Some(kernel(11_000)),
+        received: reply.len() as u64,
+        reply: reply.to_vec(),
     }
 }

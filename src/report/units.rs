@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::time::nanos_of;
 
-/// Columns of a time written by [`column`], up to 9999 seconds.
+/// Columns of a time written by [`column()`], up to 9999 seconds.
 pub(super) const COLUMN: usize = 10;
 
 /// A signed number of nanoseconds, three decimals in the unit that suits it, for a right-aligned

@@ -16,13 +16,12 @@ const PREVIEW: usize = 240;
 pub(super) fn lines(report: &HandshakeReport, run: Option<&Run>, style: &Style) -> Lines {
     let mut lines = row("rtt", rtt(report, style), style);
     if let Some(from) = &report.answered_by {
-        let text = format!(
-            "{}, ttl {}: likely {} away (initial ttl {})",
-            from.address,
-            from.ttl,
-            count(from.hops().into(), "hop"),
-            from.initial_ttl
-        );
+        let distance = match from.hops() {
+            0 => "likely no router in between".to_owned(),
+            hops => format!("likely {} away", count(hops.into(), "hop")),
+        };
+        let (ttl, initial) = (from.ttl, from.initial_ttl);
+        let text = format!("{}, ttl {ttl}: {distance} (initial ttl {initial})", from.address);
         lines.extend(plain("answered by", text, style));
     }
     if let Some(error) = &report.icmp {
@@ -48,7 +47,13 @@ fn rtt(report: &HandshakeReport, style: &Style) -> (String, Paint) {
     };
     match (report.rtt, report.rtt_absent) {
         (Some(rtt), _) => (format!("{}{tries}", measured(rtt, style)), Paint::Bold),
-        (None, Some(reason)) => (format!("none: {reason}{tries}"), Paint::Warn),
+        (None, Some(reason)) => (format!("none: {}{tries}", style.reason(reason)), Paint::Warn),
+        (None, None) if report.icmp.is_some() => {
+            ("none: an ICMP error was the answer".to_owned(), Paint::Warn)
+        }
+        (None, None) if report.answered_by.is_some() => {
+            (format!("none: not measured{tries}"), Paint::Warn)
+        }
         (None, None) => {
             (format!("none: no answer to {}", count(report.attempts.into(), "SYN")), Paint::Warn)
         }
@@ -87,7 +92,8 @@ fn table(offered: &Offer, granted: &Offer, header: u32, style: &Style) -> Lines 
             fast_open_in_effect(offered, granted),
         ],
     ];
-    let columns = (style.columns() - LABEL).min(84) / 3;
+    // The last column is the widest: `max 512 KiB out, 1024 MiB in`.
+    let columns = if style.columns() < 100 { 20 } else { 24 };
     let set = |texts: [String; 4], paint: Paint| -> Vec<Span> {
         let [label, cells @ ..] = texts;
         let mut line = cell(Span::new(label, Paint::Dim), LABEL).to_vec();
@@ -176,7 +182,9 @@ fn data(exchange: &Exchange, style: &Style) -> Lines {
         .map_or_else(String::new, |delay| format!(", all of it after {}", measured(delay, style)));
     let sent =
         format!("{}, {} acknowledged{delay}", count(exchange.sent, "byte"), exchange.acknowledged);
-    let mut lines = plain("data sent", sent, style);
+    let whole = exchange.acknowledged >= exchange.sent;
+    let paint = if whole { Paint::Plain } else { Paint::Warn };
+    let mut lines = row("data sent", (sent, paint), style);
     lines.extend(plain("received", count(exchange.received, "byte"), style));
     let limit = if style.verbosity > 1 { exchange.reply.len() } else { PREVIEW };
     let shown = &exchange.reply[..exchange.reply.len().min(limit)];

@@ -29,7 +29,9 @@ pub(super) fn interior_rows(
     let server = (from_target && rest > 0).then(|| Span::new(tail, paint));
     let mut rows = vec![Row { client: None, between, server }];
     let mut details = vec![(explain(error), Paint::Plain)];
-    details.extend(rejected.map(|reason| (format!("rejected: {reason}"), Paint::Warn)));
+    details.extend(
+        rejected.map(|reason| (format!("rejected: {}", style.reason(reason)), Paint::Warn)),
+    );
     for (text, paint) in details {
         rows.extend(wrap_text(&text, paint, room - INDENT - 1).into_iter().map(Row::detail));
     }

@@ -45,7 +45,8 @@ impl Label {
         if segment.has(Flags::URG) {
             fields.push(Span::plain(format!("urg={}", segment.urgent)));
         }
-        let note = event.note.map(|note| Span::new(note.to_string(), note_paint(note)));
+        let note =
+            event.note.map(|note| Span::new(style.reason(&note.to_string()), note_paint(note)));
         Self { fields, note, below: below(event, style) }
     }
 

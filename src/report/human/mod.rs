@@ -11,8 +11,9 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
+use std::net::IpAddr;
 
 use self::ladder::Ladder;
 use self::paint::{Paint, Span, blank, render, wrap, wrap_text};
@@ -24,7 +25,7 @@ use crate::event::{Event, FlowId, Notice, Run, Severity, Sink};
 pub struct Style {
     /// Whether to colour. Nothing is told by colour alone.
     pub color: bool,
-    /// Columns of the terminal; the ladder takes from 60 to 120 of them.
+    /// Columns of the terminal; the output takes from 80 to 120 of them.
     pub width: usize,
     /// Raw sequence and acknowledgment numbers instead of those counted from the initial ones.
     pub absolute: bool,
@@ -54,7 +55,7 @@ impl Default for Style {
 impl Style {
     /// Columns used.
     fn columns(&self) -> usize {
-        self.width.clamp(60, 120)
+        self.width.clamp(80, 120)
     }
 
     fn charset(&self) -> Charset {
@@ -64,6 +65,11 @@ impl Style {
     /// `text` from outside, made safe.
     fn safe(&self, text: &str) -> String {
         sanitize::text(text, self.charset())
+    }
+
+    /// A reason in our own words, which may cite a clause.
+    fn reason(&self, text: &str) -> String {
+        if self.unicode { text.to_owned() } else { self.safe(&text.replace('§', "section ")) }
     }
 
     /// The arrow in `CLOSED → SYN-SENT`.
@@ -80,7 +86,10 @@ type Lines = Vec<Vec<Span>>;
 pub struct HumanReporter<W> {
     out: W,
     style: Style,
+    /// The flows whose ladders are drawn.
     flows: BTreeMap<FlowId, Flow>,
+    /// Hosts whose header was printed: many probes of one share it.
+    hosts: BTreeSet<IpAddr>,
     /// Whose ladder was last drawn.
     drawn: Option<FlowId>,
     /// The run that names the report at the end.
@@ -100,7 +109,14 @@ impl<W: Write> HumanReporter<W> {
             // The crate would ask the environment again; whoever made the style has decided.
             colored::control::set_override(true);
         }
-        Self { out, style, flows: BTreeMap::new(), drawn: None, first: None }
+        Self {
+            out,
+            style,
+            flows: BTreeMap::new(),
+            hosts: BTreeSet::new(),
+            drawn: None,
+            first: None,
+        }
     }
 
     /// The writer, for whoever wants what was written to memory.
@@ -120,42 +136,38 @@ impl<W: Write> HumanReporter<W> {
 
     /// The header of a flow, and of its ladder.
     fn begin(&mut self, id: FlowId, run: &Run) -> Lines {
-        let same_host = |known: &Flow| known.run.target.ip() == run.target.ip();
-        let known_host = self.flows.values().any(same_host);
         self.first.get_or_insert_with(|| run.clone());
-        self.flows.insert(id, Flow { run: run.clone(), ladder: Ladder::new(run.at) });
+        let new_host = self.hosts.insert(run.target.ip());
         if self.style.quiet {
             return Vec::new();
         }
         if !self.draws(run) {
-            return if known_host { Vec::new() } else { self.header(run) };
+            return if new_host { self.header(run, false) } else { Vec::new() };
         }
+        let mut lines = if self.flows.is_empty() { Vec::new() } else { vec![Vec::new()] };
+        self.flows.insert(id, Flow { run: run.clone(), ladder: Ladder::new(run.at) });
         self.drawn = Some(id);
-        let mut lines = if self.flows.len() > 1 { vec![Vec::new()] } else { Vec::new() };
-        lines.extend(self.header(run));
+        lines.extend(self.header(run, true));
         lines.push(Vec::new());
         lines.extend(ladder::heading(&self.style));
         lines
     }
 
-    /// In ping's manner; words that do not fit go to the next line.
-    fn header(&self, run: &Run) -> Lines {
+    /// In ping's manner; words that do not fit go to the next line. Without ports where the header
+    /// is for many of them.
+    fn header(&self, run: &Run, ports: bool) -> Lines {
         let mut words = vec![Span::new(run.command.to_uppercase(), Paint::Bold)];
-        let target = run.target.to_string();
-        if run.name == target {
-            words.push(Span::new(target, Paint::Bold));
-        } else {
-            words.push(Span::new(self.style.safe(&run.name), Paint::Bold));
-            words.push(Span::plain(format!("({target})")));
-        }
+        words.extend(target(run, ports, &self.style).map(Span::plain));
+        words[1].paint = Paint::Bold;
+        let source = if ports { run.source.to_string() } else { run.source.ip().to_string() };
         let rest = [
-            format!("from {}", run.source),
+            format!("from {source}"),
             format!("via {},", self.style.safe(&run.interface)),
             format!("clock={},", run.clock),
             format!("guard={}", run.guard),
         ];
         words.extend(rest.map(Span::plain));
-        hang(wrap(words, " ", self.style.width.max(60) - 2), 2)
+        hang(wrap(words, " ", self.style.columns() - 2), 2)
     }
 
     /// Whether a run's ladder is drawn: many probes at once only on demand.
@@ -184,8 +196,8 @@ impl<W: Write> HumanReporter<W> {
         if self.drawn.replace(id) == Some(id) {
             return Vec::new();
         }
-        let text = format!("{} {} ({})", run.command, self.style.safe(&run.name), run.target);
-        vec![vec![Span::new(text, Paint::Dim)]]
+        let target: Vec<String> = target(run, true, &self.style).collect();
+        vec![vec![Span::new(format!("{} {}", run.command, target.join(" ")), Paint::Dim)]]
     }
 
     fn notice(&self, notice: &Notice) -> Lines {
@@ -198,6 +210,18 @@ impl<W: Write> HumanReporter<W> {
         let text = format!("{word}: {}", self.style.safe(&notice.text));
         hang(wrap_text(&text, paint, self.style.columns() - 2), 2)
     }
+}
+
+/// `example.org` and `(192.0.2.7:443)`; one word where the user named the address itself.
+fn target(run: &Run, ports: bool, style: &Style) -> impl Iterator<Item = String> {
+    let port = format!(":{}", run.target.port());
+    let host = run.name.strip_suffix(&port).unwrap_or(&run.name);
+    let ip = run.target.ip().to_string();
+    let address = if ports { run.target.to_string() } else { ip.clone() };
+    let named = host.trim_matches(['[', ']']) != ip;
+    let (first, second) =
+        if named { (style.safe(host), Some(format!("({address})"))) } else { (address, None) };
+    std::iter::once(first).chain(second)
 }
 
 /// `lines` with all but the first moved right.

@@ -59,19 +59,21 @@ pub(super) fn blank(columns: usize) -> Span {
 
 /// The spans as text, coloured or not.
 pub(super) fn render(spans: &[Span], color: bool) -> String {
-    let mut line: String =
-        spans.iter().map(|span| if color { colored(span) } else { span.text.clone() }).collect();
+    let mut line = String::new();
+    for alike in spans.chunk_by(|left, right| left.paint == right.paint) {
+        let text: String = alike.iter().map(|span| span.text.as_str()).collect();
+        line.push_str(&if color { colored(&text, alike[0].paint) } else { text });
+    }
     // Nobody sees trailing blanks, and golden files and copied lines are better without.
     line.truncate(line.trim_end_matches(' ').len());
     line
 }
 
-fn colored(span: &Span) -> String {
-    let text = span.text.as_str();
+fn colored(text: &str, paint: Paint) -> String {
     if text.trim().is_empty() {
         return text.to_owned();
     }
-    let colored = match span.paint {
+    let colored = match paint {
         Paint::Plain => return text.to_owned(),
         Paint::Bold => text.bold(),
         Paint::Dim => text.dimmed(),

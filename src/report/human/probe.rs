@@ -14,7 +14,7 @@ pub(super) fn lines(result: &ProbeResult, style: &Style) -> Lines {
     let (name, paint) = word(result.outcome);
     let target = Span::new(style.safe(&result.target), Paint::Bold);
     // Targets are not known beforehand: a longer one moves its own line only.
-    let columns = (style.columns() - 62).clamp(18, 40);
+    let columns = (style.columns() - 64).min(32);
     let gap = blank(columns.saturating_sub(target.width()) + 1);
     let nanos = result.rtt.map(|rtt| i64::try_from(nanos_of(rtt.value)).unwrap_or(i64::MAX));
     let rtt = nanos.map_or_else(|| "-".to_owned(), |nanos| column(nanos, style.unicode));
@@ -24,7 +24,7 @@ pub(super) fn lines(result: &ProbeResult, style: &Style) -> Lines {
         Span::new(format!("{name:<OUTCOME$}"), paint),
         Span::plain(format!(" {rtt:>COLUMN$}")),
     ];
-    line.extend(details(result).into_iter().flat_map(|detail| [Span::plain("  "), detail]));
+    line.extend(details(result, style).into_iter().flat_map(|detail| [Span::plain("  "), detail]));
     vec![line]
 }
 
@@ -38,7 +38,7 @@ const fn word(outcome: Outcome) -> (&'static str, Paint) {
     }
 }
 
-fn details(result: &ProbeResult) -> Vec<Span> {
+fn details(result: &ProbeResult, style: &Style) -> Vec<Span> {
     let mut details = Vec::new();
     if let Some(answerer) = &result.answered_by {
         details.push(Span::plain(format!(
@@ -61,7 +61,7 @@ fn details(result: &ProbeResult) -> Vec<Span> {
         details.push(Span::plain(text));
     }
     if let Some(reason) = result.reason {
-        details.push(Span::new(reason, Paint::Warn));
+        details.push(Span::new(style.reason(reason), Paint::Warn));
     }
     details
 }

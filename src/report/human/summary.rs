@@ -1,7 +1,7 @@
 //! The report at the end of a run: how it ended, what was found out, what went over the wire.
 
 use super::paint::{Paint, Span, blank, wrap_text};
-use super::{Lines, Style, close, handshake, hang, probe};
+use super::{Lines, Style, close, handshake, hang, probe, target};
 use crate::event::{Measured, Outcome, Run, Summary, Traffic};
 use crate::report::units::{count, duration};
 
@@ -32,14 +32,13 @@ pub(super) fn lines(summary: &Summary, run: Option<&Run>, style: &Style) -> Line
 
 /// `--- example.org (192.0.2.7:443) handshake report ---`, in ping's manner.
 fn title(run: &Run, style: &Style) -> Vec<Span> {
-    let name = style.safe(&run.name);
-    let target = run.target.to_string();
-    let target = if name == target || run.command == "probe" {
-        String::new()
-    } else {
-        format!(" ({target})")
-    };
-    vec![Span::new(format!("--- {name}{target} {} report ---", run.command), Paint::Bold)]
+    let mut words = vec!["---".to_owned()];
+    // A run of probes may have had many targets.
+    if run.command != "probe" {
+        words.extend(target(run, true, style));
+    }
+    words.push(format!("{} report ---", run.command));
+    vec![Span::new(words.join(" "), Paint::Bold)]
 }
 
 /// A line of the report: its name, and a text that wraps beside it.
@@ -78,12 +77,12 @@ fn outcome(summary: &Summary) -> (String, Paint) {
 const fn in_words(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Open => "the handshake completed",
-        Outcome::Refused => "a RST answered our SYN: nobody listens on that port",
+        Outcome::Refused => "a RST answered our SYN",
         Outcome::Filtered => "nothing answered any of our SYNs",
         Outcome::Unreachable => "ICMP says that the packet could not be delivered",
         Outcome::Prohibited => "ICMP says that a firewall forbids it",
         Outcome::Invalid => "what answered cannot be an answer to what we sent",
-        Outcome::Closed => "both ends closed by FIN, and both FINs were acknowledged",
+        Outcome::Closed => "both ends sent a FIN, and both were acknowledged",
         Outcome::Reset => "the peer ended the open connection by RST",
         Outcome::TimedOut => "the connection was open, then the peer fell silent",
         Outcome::StillOpen => {

@@ -35,3 +35,10 @@ fn shown(stories: &[Story], style: Style) -> String {
 fn show(story: Story, style: Style) -> String {
     shown(&[story], style)
 }
+
+/// `text` without its SGR sequences.
+fn without_escapes(text: &str) -> String {
+    let mut pieces = text.split("\x1b[");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |plain, piece| plain + piece.split_once('m').unwrap().1)
+}

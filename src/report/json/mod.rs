@@ -1,0 +1,171 @@
+//! What a program reads: JSON Lines, one object for each event.
+//!
+//! # The schema, version 1
+//!
+//! One object a line, in ASCII: every other character is written as `\uXXXX`, so that nothing that a
+//! peer or DNS says can act on a terminal. Every object has
+//!
+//! | field | |
+//! |---|---|
+//! | `v` | schema version, 1. Fields may be added within a version, never renamed or removed |
+//! | `type` | `run`, `segment`, `transition`, `confirmed`, `retracted`, `icmp`, `notice`, `probe`, `check`, `target`, `summary` |
+//! | `flow` | which connection or probe of the run, from 0 |
+//!
+//! What is absent is left out; it is never 0, `NaN` or `null`. Times are integer nanoseconds.
+//! `at_ns` counts from the first `run` record of the stream, on a monotonic axis, and may be
+//! negative for an estimate; that record's `unix_ns + at_ns` is the wall-clock time. `clock` says
+//! who took the time: `hardware`, `kernel`, `user` or `virtual`. States have RFC 9293's names
+//! (`SYN-SENT`), ends are `client` and `server`. Bytes are lower-case hexadecimal in fields whose
+//! name ends in `_hex`.
+//!
+//! **`run`**, first of its flow: `at_ns`; `unix_ns` (wall clock at `at_ns`, nanoseconds since the
+//! Unix epoch; absent in virtual time); `command`; `version` of shakedown; `target` {`name` as the
+//! user wrote it, `addr`, `port`}; `source` {`addr`, `port`}; `interface`; `clock`; `guard`
+//! (`filter`, `minttl`, `unneeded`).
+//!
+//! **`segment`**, one that left or arrived: `dir` (`tx` from us, `rx` to us); `at_ns`; `clock`;
+//! `flags` (`["SYN","ACK"]`); `seq`, `ack` as in the header, also where ACK is not set; `rel_seq`,
+//! `rel_ack` counted from the initial sequence numbers, `rel_ack` only with ACK; `isn` and `peer_isn`
+//! from which they count; `win` unscaled; `urg` the urgent pointer; `len` of the payload in bytes;
+//! `data_hex` its first 64 bytes; `ttl`; `tos`; `id` and `df` (IPv4) or `flow_label` (IPv6);
+//! `options` in order, each with `kind` (number), `name` and
+//! `mss`: `value`; `wscale`: `shift`; `ts`: `val`, `ecr`; `sack`: `blocks` (pairs of absolute
+//! sequence numbers); `fastopen`, `unknown`, `malformed`, `eol`: `data_hex`; `nop`, `sackok`:
+//! nothing; `text` (packetdrill's notation, relative numbers); `note` (`retransmission` with
+//! `attempt` from 1, `duplicate`, `rejected` with `reason`, `local-kernel`, `held`,
+//! `challenge-ack`, `out-of-order`).
+//!
+//! **`transition`**: `end`, `from`, `to`, `at_ns` (an estimate unless `known` is `own`), `cause`
+//! (`active open`, `SYN sent`, `FIN+ACK received`, `2 MSL passed` …), `known` (`own`, `proved`,
+//! `implied`, `assumed`).
+//!
+//! **`confirmed`**, what was implied is now proved: `at_ns`, `end`, `state`, `cause`, `known`.
+//! **`retracted`**, what was implied did not happen: `at_ns`, `end`, `believed`, `state`, `cause`.
+//!
+//! **`icmp`**, an error about a segment of ours: `at_ns`, `clock`, `rejected` (why it changed
+//! nothing), and the fields of an ICMP error: `from`, `ttl`, `icmp_type`, `code`, `kind`
+//! (`unreachable`, `port-unreachable`, `prohibited`, `time-exceeded`, `too-big` with `mtu` in bytes,
+//! `parameter-problem`, `other`), `description`, `quote` {`src`, `src_port`, `dst`, `dst_port`,
+//! `seq`}.
+//!
+//! **`notice`**: `at_ns`, `severity` (`info`, `warning`, `error`), `code` (a stable word), `text`.
+//!
+//! **`probe`**: `seq` from 1, `target`, `outcome`, `rtt_ns`, `clock`, `attempts` (SYNs sent),
+//! `answered_by` {`addr`, `ttl`, `initial_ttl`, `hops`: the likely number of routers},
+//! `granted` (an offer), `icmp` (an ICMP error), `reason` of an `invalid`.
+//!
+//! **`check`** and **`target`** belong to the battery and the sweep.
+//!
+//! **`summary`**, always last, also after SIGINT: `outcome` (`open`, `refused`, `filtered`,
+//! `unreachable`, `prohibited`, `invalid`, `closed`, `reset`, `timeout`, `still-open`,
+//! `other-shape`, `interrupted`, `local-interference`), `as_expected`, `interrupted`, `elapsed_ns`,
+//! `traffic` {`sent`, `received`, `retransmitted`, `rejected`: segments},
+//! `handshake`, `close`, `probes` {outcome: number}.
+//!
+//! - `handshake`: `rtt_ns`, `clock`, `rtt_absent` (why, although an answer came), `attempts`,
+//!   `offered`, `granted` (offers), `answered_by`, `icmp`, `exchange` {`sent`, `acknowledged`,
+//!   `received`: bytes, `ack_delay_ns` until all was acknowledged, `clock`, `reply`: the beginning
+//!   of what was received, `U+FFFD` for what is no UTF-8, `reply_hex`: the same, exactly}.
+//! - an offer: `window` unscaled in bytes, `mss` in bytes, `mtu` that it implies, `wscale` shift,
+//!   `sack`, `timestamps`, `ts_val`, `ecn`, `fast_open_hex` (cookie; empty where one is asked for),
+//!   `ttl`.
+//! - `close`: `asked`, `took_place` (`active`, `passive`, `simultaneous`, `half`, `abort`),
+//!   `merged` (whether ACK of our FIN and their FIN came as one segment), `ack_of_fin_ns` with
+//!   `ack_of_fin_clock` (the peer's kernel), `close_wait_ns` with `close_wait_clock` (the peer's
+//!   application; 0 where both came in one segment), `bytes_after_fin`, `half_close` (`honoured`,
+//!   `collapsed`, `reset`, `ignored`), `fin_attempts`, `fins_reacknowledged`, `time_wait_ns`,
+//!   `our_state`, `peer_state`.
+
+mod ascii;
+mod records;
+mod segment;
+mod summary;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use self::records::{Confirmed, Icmp, Line, Notice, Retracted, Run, Transition};
+use self::segment::Segment;
+use self::summary::{Probe, Summary};
+use crate::event::{Event, FlowId, Sink};
+use crate::time::Instant;
+
+/// Prints events for a program, each on its line the moment it comes. The schema is in this
+/// [module's documentation](self).
+#[derive(Debug)]
+pub struct JsonReporter<W> {
+    out: W,
+    /// The moment of the first run, from which `at_ns` counts.
+    origin: Option<Instant>,
+    /// The family of the last run's addresses: the MTU that an MSS implies depends on it.
+    is_ipv6: bool,
+}
+
+impl<W: Write> JsonReporter<W> {
+    /// Writes to `out`.
+    pub const fn new(out: W) -> Self {
+        Self { out, origin: None, is_ipv6: false }
+    }
+
+    /// The writer, for whoever wants what was written to memory.
+    pub fn into_inner(self) -> W {
+        self.out
+    }
+
+    fn line(&mut self, flow: FlowId, name: &'static str, record: impl Serialize) -> io::Result<()> {
+        let mut bytes = ascii::to_vec(&Line { v: 1, name, flow: flow.0, record })?;
+        bytes.push(b'\n');
+        self.out.write_all(&bytes)?;
+        self.out.flush()
+    }
+}
+
+impl<W: Write> Sink for JsonReporter<W> {
+    fn record(&mut self, flow: FlowId, event: &Event) -> io::Result<()> {
+        if let Event::Run(run) = event {
+            self.origin.get_or_insert(run.at);
+            self.is_ipv6 = run.target.is_ipv6();
+        }
+        let origin = self.origin.unwrap_or_default();
+        match event {
+            Event::Run(run) => self.line(flow, "run", Run::new(run, origin)),
+            Event::Segment(segment) => self.line(flow, "segment", Segment::new(segment, origin)),
+            Event::Icmp { at, error, rejected } => {
+                self.line(flow, "icmp", Icmp::new(*at, error, *rejected, origin))
+            }
+            Event::Transition(moved) => {
+                self.line(flow, "transition", Transition::new(moved, origin))
+            }
+            Event::Confirmed { at, end, state, cause, known } => {
+                let at_ns = at.signed_nanos_since(origin);
+                let record = Confirmed {
+                    at_ns,
+                    end: end.name(),
+                    state: state.name(),
+                    cause: cause.to_string(),
+                    known: known.name(),
+                };
+                self.line(flow, "confirmed", record)
+            }
+            Event::Retracted { at, end, believed, state, cause } => {
+                let at_ns = at.signed_nanos_since(origin);
+                let record = Retracted {
+                    at_ns,
+                    end: end.name(),
+                    believed: believed.name(),
+                    state: state.name(),
+                    cause: cause.to_string(),
+                };
+                self.line(flow, "retracted", record)
+            }
+            Event::Probe(result) => self.line(flow, "probe", Probe::new(result, self.is_ipv6)),
+            Event::Notice(notice) => self.line(flow, "notice", Notice::new(notice, origin)),
+            Event::Summary(summary) => {
+                self.line(flow, "summary", Summary::new(summary, self.is_ipv6))
+            }
+        }
+    }
+}

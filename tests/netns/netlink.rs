@@ -1,0 +1,189 @@
+//! Netlink messages, made by hand: links, addresses and offload switches without `ip` or `ethtool`.
+//!
+//! Independent of the code under test on purpose, and small enough not to need typed messages.
+
+use anyhow::{Context, Result, bail};
+use netlink_sys::{Socket, SocketAddr, protocols};
+use nix::errno::Errno;
+use std::net::IpAddr;
+
+const NLM_F_REQUEST: u16 = 1;
+const NLM_F_ACK: u16 = 4;
+const NLM_F_CREATE_EXCL: u16 = 0x600;
+const NLA_F_NESTED: u16 = 0x8000;
+const NLMSG_ERROR: u16 = 2;
+
+const RTM_NEWLINK: u16 = 16;
+const RTM_NEWADDR: u16 = 20;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_NET_NS_FD: u16 = 28;
+const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_DATA: u16 = 2;
+const VETH_INFO_PEER: u16 = 1;
+const IFA_ADDRESS: u16 = 1;
+const IFA_LOCAL: u16 = 2;
+const IFA_FLAGS: u16 = 8;
+/// No duplicate address detection: the address is usable at once.
+const IFA_F_NODAD: u32 = 2;
+
+const GENL_ID_CTRL: u16 = 16;
+const CTRL_CMD_GETFAMILY: u8 = 3;
+const CTRL_ATTR_FAMILY_ID: u16 = 1;
+const CTRL_ATTR_FAMILY_NAME: u16 = 2;
+const ETHTOOL_MSG_FEATURES_SET: u8 = 12;
+const ETHTOOL_A_FEATURES_HEADER: u16 = 1;
+const ETHTOOL_A_FEATURES_WANTED: u16 = 3;
+const ETHTOOL_A_HEADER_DEV_NAME: u16 = 2;
+const ETHTOOL_A_BITSET_BITS: u16 = 3;
+const ETHTOOL_A_BITSET_BITS_BIT: u16 = 1;
+const ETHTOOL_A_BITSET_BIT_NAME: u16 = 2;
+
+/// The payload of a message, or of a nested attribute: fixed part first, then attributes.
+#[derive(Default)]
+struct Body(Vec<u8>);
+
+impl Body {
+    fn fixed(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
+    }
+
+    fn attribute(mut self, kind: u16, value: &[u8]) -> Self {
+        let length = u16::try_from(value.len() + 4).unwrap_or(u16::MAX);
+        self.0.extend(length.to_ne_bytes());
+        self.0.extend(kind.to_ne_bytes());
+        self.0.extend(value);
+        self.0.resize(self.0.len().next_multiple_of(4), 0);
+        self
+    }
+
+    fn text(self, kind: u16, value: &str) -> Self {
+        let mut bytes = value.as_bytes().to_vec();
+        bytes.push(0);
+        self.attribute(kind, &bytes)
+    }
+
+    fn nest(self, kind: u16, inner: Self) -> Self {
+        self.attribute(kind | NLA_F_NESTED, &inner.0)
+    }
+}
+
+/// Sends one message in this thread's namespace and gives the payload of the first answer; of a
+/// plain acknowledgment, nothing.
+fn request(protocol: isize, kind: u16, flags: u16, body: &Body) -> Result<Vec<u8>> {
+    let mut socket = Socket::new(protocol).context("netlink socket")?;
+    socket.bind_auto().context("netlink bind")?;
+    let length = u32::try_from(16 + body.0.len())?;
+    let mut message = Vec::new();
+    message.extend(length.to_ne_bytes());
+    message.extend(kind.to_ne_bytes());
+    message.extend((NLM_F_REQUEST | flags).to_ne_bytes());
+    message.extend(1u32.to_ne_bytes());
+    message.extend(0u32.to_ne_bytes());
+    message.extend(&body.0);
+    socket.send_to(&message, &SocketAddr::new(0, 0), 0).context("netlink send")?;
+    let (answer, _) = socket.recv_from_full().context("netlink receive")?;
+    let answer_kind = answer.get(4..6).context("short netlink answer")?;
+    if answer_kind == NLMSG_ERROR.to_ne_bytes() {
+        let code = answer.get(16..20).context("short netlink error")?;
+        let code = i32::from_ne_bytes([code[0], code[1], code[2], code[3]]);
+        if code != 0 {
+            bail!("{}", Errno::from_raw(-code));
+        }
+        return Ok(Vec::new());
+    }
+    Ok(answer[16..].to_vec())
+}
+
+fn link_message(index: u32, flags: u32, change: u32) -> Body {
+    let mut fixed = vec![0u8; 4];
+    fixed.extend(index.to_ne_bytes());
+    fixed.extend(flags.to_ne_bytes());
+    fixed.extend(change.to_ne_bytes());
+    Body::fixed(&fixed)
+}
+
+fn index_of(name: &str) -> Result<u32> {
+    nix::net::if_::if_nametoindex(name).with_context(|| format!("interface {name}"))
+}
+
+/// Makes a veth pair: `name` in this thread's namespace, `peer` in the one behind `peer_ns`.
+pub(crate) fn add_veth(name: &str, peer: &str, peer_ns: i32) -> Result<()> {
+    let peer_link = link_message(0, 0, 0)
+        .text(IFLA_IFNAME, peer)
+        .attribute(IFLA_NET_NS_FD, &peer_ns.to_ne_bytes());
+    let info = Body::default()
+        .text(IFLA_INFO_KIND, "veth")
+        .nest(IFLA_INFO_DATA, Body::default().nest(VETH_INFO_PEER, peer_link));
+    let body = link_message(0, 0, 0).text(IFLA_IFNAME, name).nest(IFLA_LINKINFO, info);
+    request(protocols::NETLINK_ROUTE, RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE_EXCL, &body)
+        .with_context(|| format!("cannot create the veth pair {name}/{peer}"))?;
+    Ok(())
+}
+
+/// Sets an interface of this thread's namespace up.
+pub(crate) fn set_up(name: &str) -> Result<()> {
+    let body = link_message(index_of(name)?, 1, 1);
+    request(protocols::NETLINK_ROUTE, RTM_NEWLINK, NLM_F_ACK, &body)
+        .with_context(|| format!("cannot set {name} up"))?;
+    Ok(())
+}
+
+/// Gives an interface of this thread's namespace an address, usable at once.
+pub(crate) fn add_address(name: &str, address: IpAddr, prefix: u8) -> Result<()> {
+    let (family, bytes) = match address {
+        IpAddr::V4(v4) => (2u8, v4.octets().to_vec()),
+        IpAddr::V6(v6) => (10u8, v6.octets().to_vec()),
+    };
+    let mut fixed = vec![family, prefix, 0, 0];
+    fixed.extend(index_of(name)?.to_ne_bytes());
+    let body = Body::fixed(&fixed)
+        .attribute(IFA_ADDRESS, &bytes)
+        .attribute(IFA_LOCAL, &bytes)
+        .attribute(IFA_FLAGS, &IFA_F_NODAD.to_ne_bytes());
+    request(protocols::NETLINK_ROUTE, RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE_EXCL, &body)
+        .with_context(|| format!("cannot give {name} the address {address}"))?;
+    Ok(())
+}
+
+/// Makes the kernel finish every checksum before it hands a packet to this interface, so that a
+/// capture can judge them all.
+pub(crate) fn checksum_offload_off(name: &str) -> Result<()> {
+    let family = request(
+        protocols::NETLINK_GENERIC,
+        GENL_ID_CTRL,
+        0,
+        &Body::fixed(&[CTRL_CMD_GETFAMILY, 1, 0, 0]).text(CTRL_ATTR_FAMILY_NAME, "ethtool"),
+    )
+    .context("this kernel has no ethtool over netlink")?;
+    let id = attribute(family.get(4..).unwrap_or_default(), CTRL_ATTR_FAMILY_ID)
+        .and_then(|value| Some(u16::from_ne_bytes([*value.first()?, *value.get(1)?])))
+        .context("the ethtool family has no number")?;
+    // A feature named without a value is to be switched off.
+    let feature = Body::default().text(ETHTOOL_A_BITSET_BIT_NAME, "tx-checksum-ip-generic");
+    let body = Body::fixed(&[ETHTOOL_MSG_FEATURES_SET, 1, 0, 0])
+        .nest(ETHTOOL_A_FEATURES_HEADER, Body::default().text(ETHTOOL_A_HEADER_DEV_NAME, name))
+        .nest(
+            ETHTOOL_A_FEATURES_WANTED,
+            Body::default().nest(
+                ETHTOOL_A_BITSET_BITS,
+                Body::default().nest(ETHTOOL_A_BITSET_BITS_BIT, feature),
+            ),
+        );
+    request(protocols::NETLINK_GENERIC, id, NLM_F_ACK, &body)
+        .with_context(|| format!("cannot switch checksum offload of {name} off"))?;
+    Ok(())
+}
+
+/// The value of the first attribute of this kind.
+fn attribute(mut bytes: &[u8], kind: u16) -> Option<&[u8]> {
+    while bytes.len() >= 4 {
+        let length = usize::from(u16::from_ne_bytes([bytes[0], bytes[1]]));
+        let this = u16::from_ne_bytes([bytes[2], bytes[3]]);
+        if this == kind {
+            return bytes.get(4..length);
+        }
+        bytes = bytes.get(length.max(4).next_multiple_of(4)..)?;
+    }
+    None
+}
