@@ -16,6 +16,7 @@
 
 pub mod cli;
 pub mod cmd;
+pub mod driver;
 pub mod event;
 pub mod net;
 pub mod report;

@@ -7,10 +7,13 @@ pub mod demo;
 pub mod doctor;
 pub mod env;
 pub mod exit;
+mod findings;
 pub mod handshake;
 mod line;
 pub mod man;
 pub mod probe;
+mod session;
+mod talk;
 pub mod target;
 mod usage;
 

@@ -1,17 +1,250 @@
-//! `shakedown probe`.
+//! `shakedown probe`: SYN, SYN-ACK, RST, for many ports at a time. The server's application never
+//! hears of it.
 
-use super::target::{self, Family, HostPorts, Services};
-use super::{Environment, ExitStatus};
-use crate::cli::ProbeArgs;
+use std::collections::{HashMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::time::Duration;
 
-/// Runs the command.
+use super::session::{self, reach};
+use super::target::{Family, HostPorts, Services, resolve_host};
+use super::{Environment, ExitStatus, Wanted, findings};
+use crate::cli::{Expect, ProbeArgs};
+use crate::driver::{Driver, DriverError, Flow, FlowSpec, HalfOpen, Step};
+use crate::event::{Event, FlowId, Outcome, ProbeResult, Run, Sink, Summary, Traffic};
+use crate::net::Wire;
+use crate::net::route::Route;
+use crate::net::wire::LinuxWire;
+use crate::time::Instant;
+
+/// One port to be probed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Aim {
+    /// As the user wrote it, with the port.
+    pub(crate) name: String,
+    /// The address.
+    pub(crate) remote: SocketAddr,
+    /// The way to it, shared by the ports of a host.
+    pub(crate) route: Rc<Route>,
+    /// How many aims before it have the very same address and port: two names of one host. Each
+    /// needs a source port of its own, or their four-tuples would be one.
+    pub(crate) copy: usize,
+}
+
+/// What is to be probed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Plan {
+    /// The ports, in order.
+    pub(crate) aims: VecDeque<Aim>,
+    /// How many at the same time.
+    pub(crate) parallel: usize,
+    /// When everything must be over, from the start.
+    pub(crate) deadline: Option<Duration>,
+}
+
+/// Runs the subcommand.
 ///
 /// # Errors
-/// What kept it from measuring.
-pub fn run(args: &ProbeArgs, _environment: &Environment) -> anyhow::Result<ExitStatus> {
+/// Whatever keeps this host from measuring.
+pub fn run(args: &ProbeArgs, environment: &Environment) -> anyhow::Result<ExitStatus> {
     let hosts = HostPorts::parse_all(&args.targets, args.ports.as_deref(), &Services::of_host())?;
-    for host in &hosts {
-        target::resolve_host(&host.host, Family::of(&args.family))?;
+    let wanted = Wanted::new(&args.expect, Expect::Open);
+    let aims = find(&hosts, args)?;
+    let routes = aims.iter().map(|aim| Route::clone(&aim.route)).collect();
+    let mut wire = session::open_wire(routes, &args.source)?;
+    let extra_ports = take_extra_ports(&mut wire, &aims)?;
+    let plan =
+        Plan { aims, parallel: usize::from(args.parallel), deadline: args.timing.deadline };
+    let started = wire.now();
+    let mut driver = Driver::new(wire, session::reporter(&args.output, environment));
+    let tally = probe_all(&mut driver, plan, |wire, aim| {
+        let facts = wire.facts_for(&aim.route);
+        let local = match aim.copy.checked_sub(1) {
+            None => wire.source_for(&aim.route),
+            Some(copy) => extra_ports[&aim.route.source][copy],
+        };
+        let ends = (local, aim.remote);
+        let run = session::first_words("probe", aim.name.clone(), ends, facts, wire);
+        let timers = session::timers(&args.timing, Duration::ZERO);
+        let spec = session::specify(ends, facts, &args.offer, &args.source, timers)?;
+        Ok((run, spec))
+    })?;
+    let elapsed = driver.now().since(started);
+    let summary = summary(tally, &wanted, elapsed, driver.traffic());
+    driver.report(FlowId(0), &Event::Summary(Box::new(summary.clone())))?;
+    // A run of several is as grave as its gravest probe.
+    let gravest = summary.probes.iter().map(|(outcome, _)| wanted.status(*outcome)).max();
+    Ok(match gravest {
+        Some(status) if !summary.interrupted => status,
+        Some(status) => status.max(ExitStatus::Otherwise),
+        None => ExitStatus::Otherwise,
+    })
+}
+
+/// Resolves every host once, and finds the route to it.
+fn find(hosts: &[HostPorts], args: &ProbeArgs) -> anyhow::Result<VecDeque<Aim>> {
+    let family = Family::of(&args.family);
+    let mut aims = VecDeque::new();
+    let mut copies: HashMap<SocketAddr, usize> = HashMap::new();
+    for host in hosts {
+        let (address, route) = reach(&resolve_host(&host.host, family)?, &args.source)?;
+        let route = Rc::new(route);
+        for target in host.targets() {
+            let mut remote = address;
+            remote.set_port(target.port);
+            let copy = copies.entry(remote).or_default();
+            let name = target.shown_as(remote, args.output.numeric);
+            aims.push_back(Aim { name, remote, route: Rc::clone(&route), copy: *copy });
+            *copy += 1;
+        }
     }
-    anyhow::bail!("not built yet")
+    Ok(aims)
+}
+
+/// Guards as many further ports of each source address as one target is repeated on it.
+fn take_extra_ports(
+    wire: &mut LinuxWire,
+    aims: &VecDeque<Aim>,
+) -> anyhow::Result<HashMap<IpAddr, Vec<SocketAddr>>> {
+    let mut ports: HashMap<IpAddr, Vec<SocketAddr>> = HashMap::new();
+    for aim in aims {
+        let taken = ports.entry(aim.route.source).or_default();
+        while taken.len() < aim.copy {
+            taken.push(wire.take_port(&aim.route, None)?);
+        }
+    }
+    Ok(ports)
+}
+
+/// What came of a plan.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Tally {
+    /// Outcomes, with their counts, in the order in which they first came.
+    pub(crate) outcomes: Vec<(Outcome, u64)>,
+    /// Whether the user cut it short.
+    pub(crate) interrupted: bool,
+}
+
+impl Tally {
+    fn count(&mut self, outcome: Outcome) {
+        match self.outcomes.iter_mut().find(|(known, _)| *known == outcome) {
+            Some((_, count)) => *count += 1,
+            None => self.outcomes.push((outcome, 1)),
+        }
+    }
+}
+
+/// Probes every aim of `plan`. `specify` gives a flow's first event, and its parameters with
+/// a fresh ISN.
+///
+/// # Errors
+/// Where our own host fails.
+pub(crate) fn probe_all<W: Wire, S: Sink>(
+    driver: &mut Driver<W, S>,
+    mut plan: Plan,
+    mut specify: impl FnMut(&W, &Aim) -> anyhow::Result<(Run, FlowSpec)>,
+) -> anyhow::Result<Tally> {
+    let forever = Instant::from_nanos(u64::MAX);
+    let until = plan.deadline.map_or(forever, |limit| driver.now() + limit);
+    let mut tally = Tally::default();
+    let mut number = 0;
+    let mut active: Vec<(FlowId, Aim, u64)> = Vec::with_capacity(plan.parallel);
+    loop {
+        while active.len() < plan.parallel {
+            let Some(aim) = plan.aims.pop_front() else { break };
+            let (run, spec) = specify(driver.wire(), &aim)?;
+            let id = driver.open(FlowSpec { gate: Box::new(HalfOpen), ..spec }, run)?;
+            number += 1;
+            active.push((id, aim, number));
+        }
+        if active.is_empty() {
+            driver.settle(None)?;
+            return Ok(tally);
+        }
+        // Whatever settled one probe may have brought the answer to another: look at all of them
+        // before waiting again.
+        let decided = |(id, ..): &(FlowId, Aim, u64)| driver.flow(*id).is_none_or(is_decided);
+        let (ready, still): (Vec<_>, Vec<_>) = active.into_iter().partition(decided);
+        active = still;
+        if ready.is_empty() {
+            let step = driver.step(until)?;
+            tally.interrupted |= step == Step::Interrupted;
+            if matches!(step, Step::Deadline | Step::Interrupted) {
+                plan.aims.clear();
+                for probe in std::mem::take(&mut active) {
+                    conclude(driver, probe, false, &mut tally)?;
+                }
+            }
+        }
+        for probe in ready {
+            conclude(driver, probe, true, &mut tally)?;
+        }
+    }
+}
+
+/// Whether the probe has its answer, or will get none.
+fn is_decided(flow: &Flow) -> bool {
+    let ending = &flow.ending;
+    ending.established
+        || ending.refused
+        || ending.closed
+        || ending.gave_up.is_some()
+        || flow.interference
+}
+
+/// Resets what is half-open, says what the probe found, and forgets it.
+fn conclude<W: Wire, S: Sink>(
+    driver: &mut Driver<W, S>,
+    (id, aim, number): (FlowId, Aim, u64),
+    decided: bool,
+    tally: &mut Tally,
+) -> Result<(), DriverError> {
+    driver.with_flow(id, |flow, now| flow.connection.abort(now))?;
+    driver.settle(Some(id))?;
+    let Some(flow) = driver.flow(id) else { return Ok(()) };
+    let report = findings::handshake_report(flow, false);
+    let outcome = match findings::opening(flow) {
+        Outcome::Filtered if !decided => Outcome::Interrupted,
+        other => other,
+    };
+    let result = ProbeResult {
+        seq: number,
+        target: aim.name,
+        outcome,
+        rtt: report.rtt,
+        attempts: report.attempts,
+        answered_by: report.answered_by,
+        granted: report.granted,
+        icmp: report.icmp,
+        reason: match outcome {
+            Outcome::Invalid => flow.timeline.last_rejection,
+            _ => report.rtt_absent,
+        },
+    };
+    tally.count(outcome);
+    driver.report(id, &Event::Probe(result))?;
+    driver.forget(id).map(drop)
+}
+
+/// The last word of a run of probes.
+pub(crate) fn summary(
+    tally: Tally,
+    wanted: &Wanted,
+    elapsed: Duration,
+    traffic: Traffic,
+) -> Summary {
+    // A run of several is as good as its worst: the first outcome that was not wanted names it.
+    let unwanted = tally.outcomes.iter().map(|(outcome, _)| *outcome).find(|o| !wanted.includes(*o));
+    let first = tally.outcomes.first().map(|(outcome, _)| *outcome);
+    let outcome = unwanted.or(first).unwrap_or(Outcome::Interrupted);
+    Summary {
+        outcome,
+        as_expected: unwanted.is_none() && first.is_some() && !tally.interrupted,
+        interrupted: tally.interrupted,
+        elapsed,
+        traffic,
+        handshake: None,
+        close: None,
+        probes: tally.outcomes,
+    }
 }

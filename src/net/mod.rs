@@ -1,7 +1,19 @@
 //! The kernel: the [`Wire`] that carries our packets, the guard that keeps the kernel's own TCP
 //! quiet, routes, privileges and signals. Everything here knows bytes and time, nothing of TCP.
 
+mod capture;
+pub mod clock;
+pub mod doctor;
+mod filter;
+pub mod guard;
+pub mod namespace;
+pub mod privilege;
+mod raw;
+pub mod route;
+mod signals;
 pub mod sim;
+mod sys;
+pub mod wire;
 
 use std::fmt;
 use std::io;

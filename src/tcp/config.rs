@@ -72,6 +72,8 @@ pub struct Timers {
     pub syn_retries: u32,
     /// Retransmissions of data or FIN, or unanswered window probes, before giving up.
     pub retries: u32,
+    /// How long the last retransmission waits for its answer; `None` doubles the time-out once more.
+    pub final_wait: Option<Duration>,
     /// The maximum segment lifetime: TIME-WAIT lasts twice as long.
     pub msl: Duration,
 }
@@ -88,6 +90,7 @@ impl Default for Timers {
             max_rto: Duration::from_secs(60),
             syn_retries: 6,
             retries: 15,
+            final_wait: None,
             msl: Duration::from_secs(120),
         }
     }

@@ -1,5 +1,7 @@
 //! Deadlines, and what happens when one is reached (RFC 9293 §3.10.8).
 
+use std::time::Duration;
+
 use super::connection::Connection;
 use super::outcome::ConnectionEvent;
 use super::state::{Cause, State};
@@ -38,12 +40,10 @@ impl Connection {
 
     /// RFC 6298 §5.4 to §5.6 and RFC 9293 §3.8.3.
     fn on_retransmission_timeout(&mut self, now: Instant) {
-        let handshake = self.send.una == self.send.iss;
-        let timers = &self.config.timers;
-        let limit = if handshake { timers.syn_retries } else { timers.retries };
-        if self.timeouts >= limit {
+        if self.timeouts >= self.retry_limit() {
             return self.give_up(now);
         }
+        let handshake = self.send.una == self.send.iss;
         if handshake {
             self.syn_timed_out = true;
         } else {
@@ -55,7 +55,20 @@ impl Connection {
         self.rto.on_resent();
         self.rto.back_off();
         self.send.rewind();
-        self.deadlines.retransmit = Some(now + self.rto.rto());
+        self.deadlines.retransmit = Some(now + self.patience());
+    }
+
+    /// Retransmissions of what is in flight before giving up.
+    fn retry_limit(&self) -> u32 {
+        let timers = &self.config.timers;
+        let handshake = self.send.una == self.send.iss;
+        if handshake { timers.syn_retries } else { timers.retries }
+    }
+
+    /// How long the segment that leaves now may take to be answered.
+    pub(super) fn patience(&self) -> Duration {
+        let last = self.timeouts >= self.retry_limit();
+        self.config.timers.final_wait.filter(|_| last).unwrap_or(self.rto.rto())
     }
 
     /// RFC 9293 §3.8.6.1. As long as the far end answers, probing goes on for ever (MUST-37).

@@ -150,7 +150,7 @@ impl Connection {
     }
 
     fn start_retransmission_timer(&mut self, now: Instant) {
-        let expiry = now + self.rto.rto();
+        let expiry = now + self.patience();
         self.deadlines.retransmit.get_or_insert(expiry);
     }
 

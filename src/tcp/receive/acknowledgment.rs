@@ -33,7 +33,7 @@ impl Connection {
         self.timeouts = 0;
         self.repetitions = 0;
         // RFC 6298 §5.2, §5.3: off when all is acknowledged, else from the start.
-        self.deadlines.retransmit = (self.send.flight() > 0).then(|| now + self.rto.rto());
+        self.deadlines.retransmit = (self.send.flight() > 0).then(|| now + self.patience());
         self.report_acknowledged(covered.data, covered.fin);
         covered
     }

@@ -1,0 +1,236 @@
+//! From arguments to an open wire: resolve, find the route, look whether we may, take the guard,
+//! drop what privilege is left.
+
+use std::io::{self, Stdout};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::Environment;
+use super::target;
+use crate::cli::shared::{
+    GuardChoice as GuardArg, OfferArgs, OutputArgs, SourceArgs, TargetArgs, TimingArgs,
+};
+use crate::cli::value::Choice;
+use crate::driver::{FlowSpec, Open};
+use crate::event::{Run, Sink};
+use crate::net::guard::GuardChoice;
+use crate::net::privilege;
+use crate::net::route::{Route, RouteError, RouteOptions, route_to};
+use crate::net::wire::{LinuxWire, OpenPlan};
+use crate::net::{Facts, Wire};
+use crate::report::human::{HumanReporter, Style};
+use crate::report::json::JsonReporter;
+use crate::tcp::{Config, Offered, Timers};
+use crate::wire::SeqNum;
+
+/// What a connection may keep of data that nobody has read yet, in bytes: the receive window.
+const RECEIVE_BUFFER: u32 = 256 * 1024;
+/// The longest gap between two retransmissions (RFC 6298 §2.5 asks for 60 s at least).
+const MAX_RTO: Duration = Duration::from_secs(60);
+/// RFC 6298 §2.1 and §2.4.
+const RTO: Duration = Duration::from_secs(1);
+/// Columns of output that goes to a file or a pipe.
+const DEFAULT_WIDTH: usize = 100;
+/// Where an interface's MTU is beyond what an IP packet can be (loopback), Linux counts with this.
+const MAX_MTU: u32 = 65535;
+
+/// The arguments of a command with one target.
+pub(crate) struct Session<'a> {
+    pub(crate) command: &'static str,
+    pub(crate) target: &'a TargetArgs,
+    pub(crate) source: &'a SourceArgs,
+    pub(crate) offer: &'a OfferArgs,
+    pub(crate) timing: &'a TimingArgs,
+    pub(crate) msl: Duration,
+    pub(crate) output: &'a OutputArgs,
+}
+
+/// Everything that a conversation needs.
+pub(crate) struct Prepared {
+    pub(crate) wire: LinuxWire,
+    pub(crate) sink: Box<dyn Sink>,
+    pub(crate) run: Run,
+    pub(crate) spec: FlowSpec,
+}
+
+impl Session<'_> {
+    /// Opens the wire to the target.
+    ///
+    /// # Errors
+    /// Whatever keeps this host from measuring, each with its remedy.
+    pub(crate) fn prepare(&self, environment: &Environment) -> anyhow::Result<Prepared> {
+        let (target, addresses) = target::one(self.target)?;
+        let (remote, route) = reach(&addresses, self.source)?;
+        let wire = open_wire(vec![route.clone()], self.source)?;
+        let name = target.shown_as(remote, self.output.numeric);
+        let (local, facts) = (wire.source_for(&route), wire.facts_for(&route));
+        let run = first_words(self.command, name, (local, remote), facts, &wire);
+        let timers = timers(self.timing, self.msl);
+        let spec = specify((local, remote), facts, self.offer, self.source, timers)?;
+        Ok(Prepared { wire, sink: reporter(self.output, environment), run, spec })
+    }
+}
+
+/// The first of `addresses` to which this host has a route, and the route.
+///
+/// # Errors
+/// Why there is none to the last of them.
+pub(crate) fn reach(
+    addresses: &[SocketAddr],
+    source: &SourceArgs,
+) -> anyhow::Result<(SocketAddr, Route)> {
+    let mut last: Option<RouteError> = None;
+    for address in addresses {
+        let address = target::on_interface(*address, source.interface.as_deref())?;
+        let scope_id = match address {
+            SocketAddr::V6(v6) => v6.scope_id(),
+            SocketAddr::V4(_) => 0,
+        };
+        let options = RouteOptions {
+            source: source.source,
+            interface: source.interface.clone(),
+            scope_id,
+        };
+        match route_to(address.ip(), &options) {
+            Ok(route) => return Ok((address, route)),
+            Err(error) => last = Some(error),
+        }
+    }
+    match last {
+        Some(error) => Err(error.into()),
+        None => anyhow::bail!("the name has no address"),
+    }
+}
+
+/// Opens a wire over `routes`, and drops every privilege that is not needed any more.
+///
+/// # Errors
+/// A missing capability, a port that is taken: each with its remedy.
+pub(crate) fn open_wire(
+    routes: Vec<Route>,
+    source: &SourceArgs,
+) -> anyhow::Result<LinuxWire> {
+    privilege::ensure_net_raw()?;
+    let guard = match source.guard {
+        GuardArg::Auto => GuardChoice::Auto,
+        GuardArg::Filter => GuardChoice::Filter,
+        GuardArg::Minttl => GuardChoice::MinTtl,
+    };
+    let wire = LinuxWire::open(&OpenPlan { routes, source_port: source.source_port, guard, signals: true })?;
+    privilege::drop_all()?;
+    Ok(wire)
+}
+
+/// The first event of a flow.
+pub(crate) fn first_words(
+    command: &'static str,
+    name: String,
+    (source, target): (SocketAddr, SocketAddr),
+    facts: &Facts,
+    wire: &LinuxWire,
+) -> Run {
+    let Facts { interface, clock, guard, .. } = facts.clone();
+    let at = wire.now();
+    let unix_ns = Some(wire.unix_ns(at));
+    Run { command, name, target, source, interface, clock, guard, at, unix_ns }
+}
+
+/// Retransmission by the options.
+pub(crate) fn timers(timing: &TimingArgs, msl: Duration) -> Timers {
+    Timers {
+        initial_rto: RTO,
+        min_rto: RTO,
+        max_rto: MAX_RTO,
+        syn_retries: timing.retries,
+        retries: timing.retries,
+        final_wait: Some(timing.timeout),
+        msl,
+    }
+}
+
+/// A flow with an unpredictable ISN and timestamp offset, and the offer asked for.
+///
+/// # Errors
+/// The kernel has no randomness to give.
+pub(crate) fn specify(
+    (local, remote): (SocketAddr, SocketAddr),
+    facts: &Facts,
+    offer: &OfferArgs,
+    source: &SourceArgs,
+    timers: Timers,
+) -> anyhow::Result<FlowSpec> {
+    let [iss, ts_offset, ip_id, flow_label] = random_words()?;
+    let window = offer.window.unwrap_or(Offered::default().window);
+    let offered = Offered {
+        window,
+        mss: match offer.mss {
+            Some(Choice::Value(mss)) => Some(mss),
+            Some(Choice::Absent) => None,
+            None => Some(mss_for(facts.mtu, remote.ip())),
+        },
+        window_scale: match offer.wscale {
+            Some(Choice::Value(shift)) => Some(shift),
+            Some(Choice::Absent) => None,
+            None => Offered::default().window_scale,
+        },
+        sack: offer.wants_sack(),
+        timestamps: offer.wants_timestamps(),
+        ecn: offer.ecn,
+        fast_open: offer.tfo.then(Vec::new),
+    };
+    let config = Config {
+        local_port: local.port(),
+        remote_port: remote.port(),
+        iss: SeqNum(offer.isn.unwrap_or(iss)),
+        ts_offset,
+        offer: offered,
+        // A window that was asked for holds for the whole connection, not for the SYN alone.
+        receive_buffer: offer.window.map_or(RECEIVE_BUFFER, u32::from),
+        timers,
+    };
+    Ok(FlowSpec {
+        local,
+        remote,
+        config,
+        gate: Box::new(Open),
+        ttl: source.ttl,
+        tos: source.tos,
+        ip_id: (ip_id & 0xffff) as u16,
+        flow_label: flow_label & 0x000f_ffff,
+    })
+}
+
+/// The MSS that an MTU allows: minus the fixed headers (RFC 9293 §3.7.1, MUST-67).
+fn mss_for(mtu: u32, remote: IpAddr) -> u16 {
+    let headers = if remote.is_ipv4() { 40 } else { 60 };
+    u16::try_from(mtu.min(MAX_MTU).saturating_sub(headers)).unwrap_or(u16::MAX)
+}
+
+fn random_words() -> anyhow::Result<[u32; 4]> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).context("cannot get random numbers from the kernel")?;
+    let word = |at: usize| u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+    Ok([word(0), word(4), word(8), word(12)])
+}
+
+/// The reporter that the options ask for, on standard output.
+pub(crate) fn reporter(output: &OutputArgs, environment: &Environment) -> Box<dyn Sink> {
+    let out: Stdout = io::stdout();
+    if output.json {
+        return Box::new(JsonReporter::new(out));
+    }
+    Box::new(HumanReporter::new(
+        out,
+        Style {
+            color: environment.colours(output.color.color),
+            width: environment.width.map_or(DEFAULT_WIDTH, usize::from),
+            absolute: output.absolute,
+            verbosity: output.verbose,
+            quiet: output.quiet,
+            unicode: environment.utf8,
+        },
+    ))
+}
+

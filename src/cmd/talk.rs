@@ -1,0 +1,240 @@
+//! A conversation over one flow: the moves of which `handshake`, `close` and their kin are made.
+
+use std::time::Duration;
+
+use crate::driver::{Driver, DriverError, Flow, FlowSpec, Open, Step};
+use crate::event::{Event, FlowId, Notice, Run, Severity, Sink, Summary};
+use crate::net::Wire;
+use crate::tcp::state::State;
+use crate::time::Instant;
+
+/// How long a polite leave may take before it becomes a reset: after Ctrl-C, or when the run's
+/// time is over.
+const LEAVE_PATIENCE: Duration = Duration::from_millis(500);
+/// A reply is complete when nothing more came for so long, or for three round trips.
+const QUIET: Duration = Duration::from_millis(200);
+
+/// How long a run may wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Limits {
+    /// For each answer of the peer's application.
+    pub(crate) wait: Duration,
+    /// For everything, from the start of the run.
+    pub(crate) deadline: Option<Duration>,
+}
+
+/// What a wait ended with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Waited {
+    /// What was waited for came, or the connection is at its end.
+    Done,
+    /// It did not come in time.
+    TooLong,
+}
+
+/// One flow of a driver, from its opening to the last word.
+pub(crate) struct Talk<W, S> {
+    pub(crate) driver: Driver<W, S>,
+    pub(crate) id: FlowId,
+    start: Instant,
+    limits: Limits,
+    interrupted: bool,
+}
+
+impl<W: Wire, S: Sink> Talk<W, S> {
+    /// Reports `run` and opens the flow.
+    pub(crate) fn open(
+        mut driver: Driver<W, S>,
+        run: Run,
+        spec: FlowSpec,
+        limits: Limits,
+    ) -> Result<Self, DriverError> {
+        let start = run.at;
+        let id = driver.open(spec, run)?;
+        Ok(Self { driver, id, start, limits, interrupted: false })
+    }
+
+    /// Whether the user asked to come to an end.
+    pub(crate) const fn interrupted(&self) -> bool {
+        self.interrupted
+    }
+
+    /// Something about the flow, where it still is.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&Flow) -> T) -> Option<T> {
+        self.driver.flow(self.id).map(look)
+    }
+
+    fn is(&self, condition: impl FnOnce(&Flow) -> bool) -> bool {
+        self.look(condition).unwrap_or(false)
+    }
+
+    /// Waits until `condition` holds or the connection is at its end; the run's deadline and the
+    /// user bound it too.
+    pub(crate) fn wait(
+        &mut self,
+        limit: Option<Duration>,
+        condition: impl Fn(&Flow) -> bool,
+    ) -> Result<Waited, DriverError> {
+        if self.interrupted {
+            return Ok(Waited::TooLong);
+        }
+        let forever = Instant::from_nanos(u64::MAX);
+        let until = limit.map_or(forever, |limit| self.driver.now() + limit);
+        let until = until.min(self.deadline());
+        let id = self.id;
+        let done = |driver: &Driver<W, S>| driver.flow(id).is_none_or(|f| condition(f) || over(f));
+        loop {
+            match self.driver.run_until(until, done)? {
+                Step::Progress => return Ok(Waited::Done),
+                Step::Deadline => return Ok(Waited::TooLong),
+                Step::StatusRequested => {}
+                Step::Interrupted => {
+                    self.interrupted = true;
+                    let at = self.driver.now();
+                    let text = "interrupted: leaving the connection".to_owned();
+                    let severity = Severity::Info;
+                    let notice = Notice { at, severity, code: "interrupted", text };
+                    self.driver.report(id, &Event::Notice(notice))?;
+                    return Ok(Waited::TooLong);
+                }
+            }
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        self.limits.deadline.map_or(Instant::from_nanos(u64::MAX), |limit| self.start + limit)
+    }
+
+    /// Waits for the handshake to succeed or fail. Bounded by the machine's own retransmissions.
+    pub(crate) fn establish(&mut self) -> Result<bool, DriverError> {
+        self.wait(None, |flow| flow.ending.established)?;
+        Ok(self.is(|flow| flow.ending.established && !over(flow)))
+    }
+
+    /// Sends `data`, waits for its acknowledgment and for the reply: its first byte within the
+    /// limit, then until nothing more comes for a while or the peer closes.
+    pub(crate) fn exchange(&mut self, data: &[u8]) -> Result<(), DriverError> {
+        if data.is_empty() {
+            return Ok(());
+        }
+        let already = self.look(|flow| flow.received.len()).unwrap_or(0);
+        self.driver.with_flow(self.id, |flow, now| flow.connection.send(data, now))?;
+        // Bounded by the machine's retransmissions, and by a peer whose window stays shut.
+        self.wait(Some(self.limits.wait * 4), |flow| flow.connection.unacked_data() == 0)?;
+        let replied = |flow: &Flow| flow.received.len() > already || closed_by_peer(flow);
+        if self.wait(Some(self.limits.wait), replied)? == Waited::TooLong {
+            return Ok(());
+        }
+        self.drain()
+    }
+
+    /// Queues `data` without waiting for anything: a FIN that follows at once goes out behind it.
+    pub(crate) fn queue(&mut self, data: &[u8]) -> Result<(), DriverError> {
+        self.driver.with_flow(self.id, |flow, now| flow.connection.send(data, now).ok()).map(drop)
+    }
+
+    /// Waits until the peer has said what it has to say for now.
+    fn drain(&mut self) -> Result<(), DriverError> {
+        let rtt = self.look(|flow| flow.connection.smoothed_rtt()).flatten().unwrap_or_default();
+        let quiet = QUIET.max(rtt * 3);
+        loop {
+            let seen = self.look(|flow| flow.received.len()).unwrap_or(0);
+            let more = |flow: &Flow| flow.received.len() > seen || closed_by_peer(flow);
+            let waited = self.wait(Some(quiet), more)?;
+            if waited == Waited::TooLong || self.is(closed_by_peer) || self.is(over) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Lets `duration` pass with the connection open.
+    pub(crate) fn hold(&mut self, duration: Duration) -> Result<(), DriverError> {
+        self.wait(Some(duration), closed_by_peer).map(drop)
+    }
+
+    /// Closes our direction. The FIN leaves at once, or behind the data that is still queued.
+    pub(crate) fn close(&mut self) -> Result<(), DriverError> {
+        // A machine that cannot close any more has been closed already, by the peer or by us.
+        self.driver.with_flow(self.id, |flow, now| flow.connection.close(now).ok()).map(drop)
+    }
+
+    /// Ends the connection by RST.
+    pub(crate) fn abort(&mut self) -> Result<(), DriverError> {
+        self.driver.with_flow(self.id, |flow, now| flow.connection.abort(now)).map(drop)
+    }
+
+    /// Waits for the peer's FIN after ours: as long as anything comes, and `wait` beyond that.
+    pub(crate) fn await_peer_fin(&mut self) -> Result<Waited, DriverError> {
+        loop {
+            let seen = self.look(|flow| flow.received.len()).unwrap_or(0);
+            let limit = Some(self.limits.wait);
+            let waited = self
+                .wait(limit, |flow| finished(flow) || flow.received.len() > seen)?;
+            if waited == Waited::TooLong || self.is(finished) || self.is(over) {
+                return Ok(waited);
+            }
+        }
+    }
+
+    /// Stays in TIME-WAIT, if that is where the connection is, for its 2 MSL; how long it was.
+    pub(crate) fn linger(&mut self) -> Result<Option<Duration>, DriverError> {
+        if !self.is(|flow| flow.connection.state() == State::TimeWait) {
+            return Ok(None);
+        }
+        let from = self.driver.now();
+        self.wait(None, over)?;
+        Ok(Some(self.driver.now().since(from)))
+    }
+
+    /// Both ends' states now.
+    pub(crate) fn states(&self) -> (State, State) {
+        self.look(|flow| (flow.connection.state(), flow.peer.state()))
+            .unwrap_or((State::Closed, State::Closed))
+    }
+
+    /// Leaves on every path: by FIN if the peer is quick, else by RST. Nothing stays half-open.
+    pub(crate) fn leave(&mut self) -> Result<(), DriverError> {
+        if self.interrupted && self.is(|flow| flow.connection.state() == State::Established) {
+            self.close()?;
+            let until = self.driver.now() + LEAVE_PATIENCE;
+            let id = self.id;
+            let gone = |driver: &Driver<W, S>| driver.flow(id).is_none_or(finished);
+            self.driver.run_until(until, gone)?;
+        }
+        if !self.is(|flow| matches!(flow.connection.state(), State::Closed | State::TimeWait)) {
+            self.abort()?;
+        }
+        self.driver.settle(None)
+    }
+
+    /// Has the last word.
+    pub(crate) fn finish(mut self, summary: Summary) -> Result<Summary, DriverError> {
+        self.driver.settle(None)?;
+        self.driver.report(self.id, &Event::Summary(Box::new(summary.clone())))?;
+        Ok(summary)
+    }
+
+    /// From the start of the run to now.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.driver.now().since(self.start)
+    }
+
+    /// Puts a fully open gate in place and hands over what the old one held.
+    pub(crate) fn open_gate(&mut self) -> Result<(), DriverError> {
+        self.driver.with_flow(self.id, |flow, now| flow.open_gate(Box::new(Open), now)).map(drop)
+    }
+}
+
+/// Whether nothing more can happen on the flow.
+fn over(flow: &Flow) -> bool {
+    flow.connection.state() == State::Closed || flow.interference
+}
+
+fn closed_by_peer(flow: &Flow) -> bool {
+    flow.connection.peer_fin_received() || flow.held() > 0 || flow.ending.reset
+}
+
+/// Whether both FINs have come and gone, or a reset made them needless.
+fn finished(flow: &Flow) -> bool {
+    over(flow) || (flow.connection.fin_acked() && flow.connection.peer_fin_received())
+}
