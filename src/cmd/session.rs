@@ -1,7 +1,7 @@
 //! From arguments to an open wire: resolve, find the route, look whether we may, take the guard,
 //! drop what privilege is left.
 
-use std::io::{self, Stdout};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use crate::net::wire::{LinuxWire, OpenPlan};
 use crate::net::{Facts, Wire};
 use crate::report::human::{HumanReporter, Style};
 use crate::report::json::JsonReporter;
+use crate::report::PipeWriter;
 use crate::tcp::{Config, Offered, Timers};
 use crate::wire::SeqNum;
 
@@ -217,7 +218,7 @@ fn random_words() -> anyhow::Result<[u32; 4]> {
 
 /// The reporter that the options ask for, on standard output.
 pub(crate) fn reporter(output: &OutputArgs, environment: &Environment) -> Box<dyn Sink> {
-    let out: Stdout = io::stdout();
+    let out = PipeWriter::new(io::stdout());
     if output.json {
         return Box::new(JsonReporter::new(out));
     }
