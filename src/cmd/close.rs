@@ -78,18 +78,16 @@ pub(crate) fn converse<W: Wire, S: Sink>(
         }
         shape(&mut talk, plan.shape)?;
     }
-    let states = talk.states();
     let time_wait = talk.linger()?;
+    let states = talk.states()?;
     talk.leave()?;
     let asked = plan.shape;
     let sent_data = !plan.data.is_empty();
     let report = |flow: &Flow| {
         let opening = findings::opening(flow);
         let handshake = findings::handshake_report(flow, sent_data);
-        let close = flow
-            .ending
-            .established
-            .then(|| findings::close_report(flow, asked, states, time_wait));
+        let close =
+            flow.ending.established.then(|| findings::close_report(flow, asked, states, time_wait));
         let outcome = if opened { findings::closing(flow, asked) } else { opening };
         (outcome, handshake, close)
     };
@@ -134,9 +132,8 @@ fn shape<W: Wire, S: Sink>(talk: &mut Talk<W, S>, shape: CloseShape) -> Result<(
         CloseShape::Abort => return talk.abort(),
     }
     talk.close()?;
-    let waited = talk.wait(None, |flow| {
-        matches!(flow.connection.state(), State::TimeWait | State::Closed)
-    })?;
+    let waited =
+        talk.wait(None, |flow| matches!(flow.connection.state(), State::TimeWait | State::Closed))?;
     if waited == Waited::TooLong {
         talk.open_gate()?;
     }

@@ -59,9 +59,8 @@ fn words_for_child(scene: &Scene, args: &DemoArgs, colored: bool) -> Vec<OsStrin
 }
 
 fn scenes() -> Vec<Scene> {
-    let scene = |title, line: String| {
-        Scene { title, words: line.split(' ').map(str::to_owned).collect() }
-    };
+    let scene =
+        |title, line: String| Scene { title, words: line.split(' ').map(str::to_owned).collect() };
     vec![
         scene(
             "A handshake, a line there and back, and a graceful close",
@@ -118,7 +117,7 @@ fn farewell() -> String {
          sudo shakedown close example.org:80 --half --send 'HEAD / HTTP/1.0\\r\\n\\r\\n'\n  \
          sudo shakedown probe example.org:22,80,443,8000-8010\n\n\
          To do without sudo, give the program its one capability:\n  \
-         sudo setcap cap_net_raw+ep \"$(command -v shakedown)\"\n",
+         sudo setcap cap_net_raw+p \"$(command -v shakedown)\"\n",
         "Next, against a real host:".bold()
     )
 }

@@ -71,7 +71,6 @@ fn as_json(finding: &Finding) -> anyhow::Result<String> {
         Status::Info => "info",
     };
     let Finding { topic, text, remedy, .. } = finding;
-    let record =
-        Record { v: 1, r#type: "finding", topic, status, text, remedy: remedy.as_deref() };
+    let record = Record { v: 1, r#type: "finding", topic, status, text, remedy: remedy.as_deref() };
     serde_json::to_string(&record).context("cannot write a finding as JSON")
 }

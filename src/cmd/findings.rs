@@ -98,7 +98,7 @@ fn exchange(flow: &Flow) -> Exchange {
 /// The shape in which the connection was closed, as far as both ends closed it.
 pub(crate) fn shape_of(flow: &Flow, asked: CloseShape) -> Option<CloseShape> {
     let timeline = &flow.timeline;
-    if flow.ending.reset {
+    if flow.ending.reset || (asked == CloseShape::Abort && timeline.reset_sent) {
         return Some(CloseShape::Abort);
     }
     let (ours, theirs) = (timeline.fins.first()?, timeline.peer_fin?);

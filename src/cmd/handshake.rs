@@ -6,8 +6,8 @@ use super::findings;
 use super::session::{Prepared, Session};
 use super::talk::{Limits, Talk};
 use super::{Environment, ExitStatus, Wanted};
-use crate::cli::{Expect, HandshakeArgs};
 use crate::cli::value::Then;
+use crate::cli::{Expect, HandshakeArgs};
 use crate::driver::{Driver, DriverError, FlowSpec, Open};
 use crate::event::{CloseShape, Outcome, Run, Sink, Summary};
 use crate::net::Wire;
@@ -70,13 +70,15 @@ pub(crate) fn converse<W: Wire, S: Sink>(
             Then::Rst => wants_close = false,
             Then::Hold(duration) => talk.hold(duration)?,
         }
-        if wants_close && !talk.interrupted() {
+        if !wants_close {
+            talk.abort()?;
+        } else if !talk.interrupted() {
             talk.close()?;
             talk.await_peer_fin()?;
         }
     }
-    let states = talk.states();
-    let time_wait = if wants_close { talk.linger()? } else { None };
+    let time_wait = talk.linger()?;
+    let states = talk.states()?;
     talk.leave()?;
     let report = |flow: &crate::driver::Flow| {
         let opened = findings::opening(flow);

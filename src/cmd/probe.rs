@@ -53,8 +53,7 @@ pub fn run(args: &ProbeArgs, environment: &Environment) -> anyhow::Result<ExitSt
     let routes = aims.iter().map(|aim| Route::clone(&aim.route)).collect();
     let mut wire = session::open_wire(routes, &args.source)?;
     let extra_ports = take_extra_ports(&mut wire, &aims)?;
-    let plan =
-        Plan { aims, parallel: usize::from(args.parallel), deadline: args.timing.deadline };
+    let plan = Plan { aims, parallel: usize::from(args.parallel), deadline: args.timing.deadline };
     let started = wire.now();
     let mut driver = Driver::new(wire, session::reporter(&args.output, environment));
     let tally = probe_all(&mut driver, plan, |wire, aim| {
@@ -93,7 +92,7 @@ fn find(hosts: &[HostPorts], args: &ProbeArgs) -> anyhow::Result<VecDeque<Aim>> 
             let mut remote = address;
             remote.set_port(target.port);
             let copy = copies.entry(remote).or_default();
-            let name = target.shown_as(remote, args.output.numeric);
+            let name = if args.output.numeric { remote.to_string() } else { target.to_string() };
             aims.push_back(Aim { name, remote, route: Rc::clone(&route), copy: *copy });
             *copy += 1;
         }
@@ -234,7 +233,8 @@ pub(crate) fn summary(
     traffic: Traffic,
 ) -> Summary {
     // A run of several is as good as its worst: the first outcome that was not wanted names it.
-    let unwanted = tally.outcomes.iter().map(|(outcome, _)| *outcome).find(|o| !wanted.includes(*o));
+    let unwanted =
+        tally.outcomes.iter().map(|(outcome, _)| *outcome).find(|o| !wanted.includes(*o));
     let first = tally.outcomes.first().map(|(outcome, _)| *outcome);
     let outcome = unwanted.or(first).unwrap_or(Outcome::Interrupted);
     Summary {

@@ -20,9 +20,9 @@ use crate::net::privilege;
 use crate::net::route::{Route, RouteError, RouteOptions, route_to};
 use crate::net::wire::{LinuxWire, OpenPlan};
 use crate::net::{Facts, Wire};
+use crate::report::PipeWriter;
 use crate::report::human::{HumanReporter, Style};
 use crate::report::json::JsonReporter;
-use crate::report::PipeWriter;
 use crate::tcp::{Config, Offered, Timers};
 use crate::wire::SeqNum;
 
@@ -89,11 +89,8 @@ pub(crate) fn reach(
             SocketAddr::V6(v6) => v6.scope_id(),
             SocketAddr::V4(_) => 0,
         };
-        let options = RouteOptions {
-            source: source.source,
-            interface: source.interface.clone(),
-            scope_id,
-        };
+        let options =
+            RouteOptions { source: source.source, interface: source.interface.clone(), scope_id };
         match route_to(address.ip(), &options) {
             Ok(route) => return Ok((address, route)),
             Err(error) => last = Some(error),
@@ -109,17 +106,19 @@ pub(crate) fn reach(
 ///
 /// # Errors
 /// A missing capability, a port that is taken: each with its remedy.
-pub(crate) fn open_wire(
-    routes: Vec<Route>,
-    source: &SourceArgs,
-) -> anyhow::Result<LinuxWire> {
+pub(crate) fn open_wire(routes: Vec<Route>, source: &SourceArgs) -> anyhow::Result<LinuxWire> {
     privilege::ensure_net_raw()?;
     let guard = match source.guard {
         GuardArg::Auto => GuardChoice::Auto,
         GuardArg::Filter => GuardChoice::Filter,
         GuardArg::Minttl => GuardChoice::MinTtl,
     };
-    let wire = LinuxWire::open(&OpenPlan { routes, source_port: source.source_port, guard, signals: true })?;
+    let wire = LinuxWire::open(&OpenPlan {
+        routes,
+        source_port: source.source_port,
+        guard,
+        signals: true,
+    })?;
     privilege::drop_all()?;
     Ok(wire)
 }
@@ -212,7 +211,8 @@ fn mss_for(mtu: u32, remote: IpAddr) -> u16 {
 fn random_words() -> anyhow::Result<[u32; 4]> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).context("cannot get random numbers from the kernel")?;
-    let word = |at: usize| u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+    let word =
+        |at: usize| u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
     Ok([word(0), word(4), word(8), word(12)])
 }
 
@@ -234,4 +234,3 @@ pub(crate) fn reporter(output: &OutputArgs, environment: &Environment) -> Box<dy
         },
     ))
 }
-

@@ -168,8 +168,7 @@ impl<W: Wire, S: Sink> Talk<W, S> {
         loop {
             let seen = self.look(|flow| flow.received.len()).unwrap_or(0);
             let limit = Some(self.limits.wait);
-            let waited = self
-                .wait(limit, |flow| finished(flow) || flow.received.len() > seen)?;
+            let waited = self.wait(limit, |flow| finished(flow) || flow.received.len() > seen)?;
             if waited == Waited::TooLong || self.is(finished) || self.is(over) {
                 return Ok(waited);
             }
@@ -187,9 +186,10 @@ impl<W: Wire, S: Sink> Talk<W, S> {
     }
 
     /// Both ends' states now.
-    pub(crate) fn states(&self) -> (State, State) {
-        self.look(|flow| (flow.connection.state(), flow.peer.state()))
-            .unwrap_or((State::Closed, State::Closed))
+    pub(crate) fn states(&mut self) -> Result<(State, State), DriverError> {
+        self.driver.settle(Some(self.id))?;
+        let both = |flow: &Flow| (flow.connection.state(), flow.peer.state());
+        Ok(self.look(both).unwrap_or((State::Closed, State::Closed)))
     }
 
     /// Leaves on every path: by FIN if the peer is quick, else by RST. Nothing stays half-open.
@@ -219,9 +219,14 @@ impl<W: Wire, S: Sink> Talk<W, S> {
         self.driver.now().since(self.start)
     }
 
-    /// Puts a fully open gate in place and hands over what the old one held.
+    /// Puts a fully open gate in place and hands over what the old one held: it arrives at the very
+    /// moment at which our FIN left.
     pub(crate) fn open_gate(&mut self) -> Result<(), DriverError> {
-        self.driver.with_flow(self.id, |flow, now| flow.open_gate(Box::new(Open), now)).map(drop)
+        let open = |flow: &mut Flow, now| {
+            let at = flow.timeline.fins.first().map_or(now, |stamp| stamp.at);
+            flow.open_gate(Box::new(Open), at);
+        };
+        self.driver.with_flow(self.id, open).map(drop)
     }
 }
 

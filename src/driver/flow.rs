@@ -134,11 +134,12 @@ impl Flow {
         self.held.len()
     }
 
-    /// Replaces the gate, and gives the machine what the old one kept from it.
-    pub fn open_gate(&mut self, gate: Box<dyn Gate>, now: Instant) {
+    /// Replaces the gate, and gives the machine what the old one kept from it, as if it arrived at
+    /// `at`.
+    pub fn open_gate(&mut self, gate: Box<dyn Gate>, at: Instant) {
         self.gate = gate;
         for packet in std::mem::take(&mut self.held) {
-            self.connection.handle_segment(&packet.segment, now);
+            self.connection.handle_segment(&packet.segment, at);
         }
     }
 

@@ -44,7 +44,11 @@ pub struct HalfOpen;
 impl Gate for HalfOpen {
     fn outgoing(&mut self, transmit: &Transmit) -> Passage {
         let leaves = transmit.segment.flags.intersects(Flags::SYN.union(Flags::RST));
-        if leaves || transmit.kind == TransmitKind::Reset { Passage::Pass } else { Passage::Withhold }
+        if leaves || transmit.kind == TransmitKind::Reset {
+            Passage::Pass
+        } else {
+            Passage::Withhold
+        }
     }
 }
 

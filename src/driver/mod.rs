@@ -184,6 +184,8 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         id: FlowId,
         change: impl FnOnce(&mut Flow, Instant) -> T,
     ) -> Result<Option<T>, DriverError> {
+        // What has left and arrived by now comes first in the story.
+        self.catch_up(|pending| pending.flow == id)?;
         let now = self.wire.now();
         let Some(flow) = self.flows.get_mut(&id) else { return Ok(None) };
         let result = change(flow, now);
@@ -252,9 +254,15 @@ impl<W: Wire, S: Sink> Driver<W, S> {
     /// [`DriverError`], where our own host fails.
     pub fn settle(&mut self, flow: Option<FlowId>) -> Result<(), DriverError> {
         let concerned = |pending: &Pending| flow.is_none_or(|id| pending.flow == id);
-        // The copy of what was just sent is in the capture's queue already, unless the kernel is
-        // still looking for the neighbour.
-        while self.pending.iter().any(concerned) {
+        self.catch_up(concerned)?;
+        self.flush_copies(concerned)
+    }
+
+    /// Handles what is in the capture's queue until the copies of the segments for which
+    /// `concerned` holds have come. They are there already, unless the kernel is still looking for
+    /// the neighbour.
+    fn catch_up(&mut self, concerned: impl Fn(&Pending) -> bool) -> Result<(), DriverError> {
+        while self.pending.iter().any(&concerned) {
             match self.receive(self.wire.now())? {
                 Received::Frame(frame) => self.handle_frame(&frame)?,
                 Received::Timeout => break,
@@ -263,7 +271,7 @@ impl<W: Wire, S: Sink> Driver<W, S> {
                 Received::StatusRequested => {}
             }
         }
-        self.flush_copies(concerned)
+        Ok(())
     }
 
     fn receive(&mut self, until: Instant) -> Result<Received, DriverError> {
@@ -314,7 +322,12 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         Ok(())
     }
 
-    fn transmit(&mut self, id: FlowId, transmit: Transmit, now: Instant) -> Result<(), DriverError> {
+    fn transmit(
+        &mut self,
+        id: FlowId,
+        transmit: Transmit,
+        now: Instant,
+    ) -> Result<(), DriverError> {
         let Some(flow) = self.flows.get_mut(&id) else { return Ok(()) };
         if flow.gate.outgoing(&transmit) == Passage::Withhold {
             return Ok(());
@@ -396,7 +409,12 @@ impl<W: Wire, S: Sink> Driver<W, S> {
 
     /// The capture shows a segment that left with our address: one of ours, or one that our kernel
     /// sent behind our back.
-    fn handle_copy(&mut self, ip: &IpHeader, bytes: &[u8], stamp: Stamp) -> Result<(), DriverError> {
+    fn handle_copy(
+        &mut self,
+        ip: &IpHeader,
+        bytes: &[u8],
+        stamp: Stamp,
+    ) -> Result<(), DriverError> {
         let Ok(segment) = Segment::parse(bytes) else { return Ok(()) };
         let ours = |pending: &Pending| {
             pending.packet.segment == segment
@@ -465,7 +483,8 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         if reason.is_none() {
             let ack = segment.ack;
             self.flush_copies(|pending| {
-                pending.flow == id && pending.packet.segment.seq_end().is_at_or_before(ack)
+                pending.flow == id
+                    && pending.packet.segment.seq_end().is_at_or_before(ack)
                     && pending.packet.segment.seq_len() > 0
             })?;
         }
@@ -515,8 +534,10 @@ impl<W: Wire, S: Sink> Driver<W, S> {
     ) -> Result<(), DriverError> {
         let Ok(Some(error)) = IcmpError::parse(ip, bytes) else { return Ok(()) };
         let quote = error.quote;
-        let tuple =
-            (SocketAddr::new(quote.src, quote.src_port), SocketAddr::new(quote.dst, quote.dst_port));
+        let tuple = (
+            SocketAddr::new(quote.src, quote.src_port),
+            SocketAddr::new(quote.dst, quote.dst_port),
+        );
         let Some(&id) = self.by_tuple.get(&tuple) else {
             self.unmatched += 1;
             return Ok(());

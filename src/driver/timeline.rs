@@ -21,6 +21,8 @@ pub struct Timeline {
     pub syn_ack: Option<(Stamp, Packet)>,
     /// The RST that refused or ended the connection.
     pub reset: Option<(Stamp, Packet)>,
+    /// Our RST left.
+    pub reset_sent: bool,
     /// Every segment that bore our FIN.
     pub fins: Vec<Stamp>,
     /// The first acknowledgment of our FIN.
@@ -64,6 +66,7 @@ impl Timeline {
     pub(super) fn sent(&mut self, packet: &Packet, kind: TransmitKind, stamp: Stamp) {
         let segment = &packet.segment;
         let again = matches!(kind, TransmitKind::Retransmission(_));
+        self.reset_sent |= segment.has(Flags::RST);
         if segment.has(Flags::SYN) {
             self.syns.push((stamp, segment.timestamps().map(|(value, _)| value)));
             self.syn.get_or_insert_with(|| packet.clone());
@@ -154,8 +157,10 @@ impl Timeline {
                 (Some(value), Some((_, echo))) if *value == echo => {
                     Ok(Some(between(*last, *answered)))
                 }
-                _ => Err("the SYN was sent more than once, and nothing in the answer says to which \
-                          of them it belongs (Karn's algorithm)"),
+                _ => {
+                    Err("the SYN was sent more than once, and nothing in the answer says to which \
+                          of them it belongs (Karn's algorithm)")
+                }
             },
         }
     }

@@ -2,11 +2,12 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use socket2::{Domain, Socket, Type};
 
 use super::clock::{self, Axis, ClockStep, Sample};
+use super::undertaker::Undertaker;
 use super::{ChecksumTrust, Dir, Frame, filter, sys};
 use crate::time::{Clock, Instant, Stamp};
 
@@ -17,7 +18,8 @@ const ROOM: usize = 4 << 20;
 /// How often the wall clock is compared with the monotonic one.
 const CHECK_EVERY: std::time::Duration = std::time::Duration::from_millis(500);
 /// What the stamps shall be: the kernel's own, on arrival and on the way out.
-const STAMPS: libc::c_uint = libc::SOF_TIMESTAMPING_RX_SOFTWARE | libc::SOF_TIMESTAMPING_SOFTWARE;
+pub(crate) const STAMPS: libc::c_uint =
+    libc::SOF_TIMESTAMPING_RX_SOFTWARE | libc::SOF_TIMESTAMPING_SOFTWARE;
 
 /// A capture of what concerns one address and some ports.
 #[derive(Debug)]
@@ -32,6 +34,8 @@ pub(crate) struct Capture {
     step: Option<ClockStep>,
     buffer: Vec<u8>,
     drops: u64,
+    /// Dropped after the socket, which it spares us waiting for.
+    _undertaker: Option<Undertaker>,
 }
 
 impl Capture {
@@ -50,10 +54,23 @@ impl Capture {
         if forced.is_err() {
             socket.set_recv_buffer_size(ROOM)?;
         }
+        // Without one, the end of the process is slower and nothing else.
+        let undertaker = Undertaker::hire(socket.as_fd()).ok();
         let axis = Axis::new(Sample::take());
         let checked_at = clock::now();
         let buffer = vec![0; LARGEST];
-        Ok(Self { socket, local, interface, loopback, axis, checked_at, step: None, buffer, drops: 0 })
+        Ok(Self {
+            socket,
+            local,
+            interface,
+            loopback,
+            axis,
+            checked_at,
+            step: None,
+            buffer,
+            drops: 0,
+            _undertaker: undertaker,
+        })
     }
 
     /// Captures for `ports` from now on; an empty list stands for all. The first call starts the
@@ -129,10 +146,6 @@ impl Capture {
     pub(crate) fn drops(&mut self) -> u64 {
         self.drops += u64::from(sys::packet_drops(self.socket.as_fd()).unwrap_or(0));
         self.drops
-    }
-
-    pub(crate) fn into_fd(self) -> OwnedFd {
-        self.socket.into()
     }
 }
 

@@ -81,7 +81,8 @@ impl Assembler {
 
     fn finish(&self) -> Vec<libc::sock_filter> {
         let offset = |from: usize, label: Label| -> u8 {
-            let to = if label == NEXT { from + 1 } else { self.labels.get(label).copied().unwrap_or(0) };
+            let to =
+                if label == NEXT { from + 1 } else { self.labels.get(label).copied().unwrap_or(0) };
             // Every program here is far below 255 instructions; a test runs each of them.
             u8::try_from(to.saturating_sub(from + 1)).unwrap_or(u8::MAX)
         };

@@ -147,11 +147,7 @@ impl Guard {
 }
 
 /// Makes a socket deaf by every way that was asked for and works.
-fn silence(
-    socket: &Socket,
-    address: IpAddr,
-    choice: GuardChoice,
-) -> Result<GuardKind, GuardError> {
+fn silence(socket: &Socket, address: IpAddr, choice: GuardChoice) -> Result<GuardKind, GuardError> {
     let filtered = match choice {
         GuardChoice::MinTtl => None,
         GuardChoice::Auto | GuardChoice::Filter => {

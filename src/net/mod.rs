@@ -12,7 +12,9 @@ mod raw;
 pub mod route;
 mod signals;
 pub mod sim;
+mod stamping;
 mod sys;
+mod undertaker;
 pub mod wire;
 
 use std::fmt;

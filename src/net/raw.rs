@@ -46,7 +46,9 @@ impl Sender {
 fn explained(error: io::Error) -> io::Error {
     let meaning = match error.raw_os_error() {
         Some(libc::EPERM) => "a firewall of this host dropped the packet on its way out",
-        Some(libc::EMSGSIZE) => "the packet is larger than the interface's MTU: send less, or a smaller --mss",
+        Some(libc::EMSGSIZE) => {
+            "the packet is larger than the interface's MTU: send less, or a smaller --mss"
+        }
         Some(libc::ENETDOWN) => "the interface is down",
         Some(libc::ENOBUFS) => "the interface's queue is full: send more slowly",
         Some(libc::ENETUNREACH | libc::EHOSTUNREACH) => "the route to the target is gone",

@@ -78,7 +78,9 @@ pub enum RouteError {
     #[error("{0} is not an address of this host: 'ip address' lists those that are")]
     SourceNotOurs(IpAddr),
     /// Source and target are of two families.
-    #[error("{source_address} cannot be the source of packets to {target}: one is IPv4, the other IPv6")]
+    #[error(
+        "{source_address} cannot be the source of packets to {target}: one is IPv4, the other IPv6"
+    )]
     Families {
         /// The source asked for.
         source_address: IpAddr,
@@ -119,8 +121,7 @@ pub fn route_to(target: IpAddr, options: &RouteOptions) -> Result<Route, RouteEr
     refuse_groups(target)?;
     let asked = match &options.interface {
         Some(name) => Some(
-            if_nametoindex(name.as_str())
-                .map_err(|_| RouteError::NoSuchInterface(name.clone()))?,
+            if_nametoindex(name.as_str()).map_err(|_| RouteError::NoSuchInterface(name.clone()))?,
         ),
         None => Some(options.scope_id).filter(|scope| *scope != 0),
     };
@@ -147,9 +148,8 @@ fn check_source(source: IpAddr, target: IpAddr) -> Result<(), RouteError> {
         return Err(RouteError::Families { source_address: source, target });
     }
     // All of 127.0.0.0/8 is this host, though only 127.0.0.1 is on the list.
-    let listed = || {
-        datalink::interfaces().iter().any(|card| card.ips.iter().any(|net| net.ip() == source))
-    };
+    let listed =
+        || datalink::interfaces().iter().any(|card| card.ips.iter().any(|net| net.ip() == source));
     if source.is_loopback() || listed() { Ok(()) } else { Err(RouteError::SourceNotOurs(source)) }
 }
 

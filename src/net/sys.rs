@@ -25,7 +25,8 @@ pub(crate) fn set_option<T: Copy>(
 
 /// Attaches a classic BPF program to a socket, replacing the one before in a single step.
 pub(crate) fn attach_filter(fd: BorrowedFd<'_>, program: &[libc::sock_filter]) -> io::Result<()> {
-    let len = u16::try_from(program.len()).map_err(|_| io::Error::from_raw_os_error(libc::E2BIG))?;
+    let len =
+        u16::try_from(program.len()).map_err(|_| io::Error::from_raw_os_error(libc::E2BIG))?;
     // The kernel copies the instructions and does not write to them, whatever the pointer's type.
     let filter = libc::sock_fprog { len, filter: program.as_ptr().cast_mut() };
     set_option(fd, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &filter)
@@ -51,8 +52,6 @@ pub(crate) struct Captured {
     pub(crate) len: usize,
     /// `PACKET_HOST`, `PACKET_OUTGOING` …
     pub(crate) packet_type: u8,
-    /// The interface.
-    pub(crate) interface: u32,
     /// `TP_STATUS_…` of the auxiliary data.
     pub(crate) status: u32,
     /// The kernel's stamp, in wall-clock nanoseconds.
@@ -64,8 +63,7 @@ pub(crate) fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Optio
     // SAFETY: zeros are a valid sockaddr_ll and a valid msghdr.
     let mut from: libc::sockaddr_ll = unsafe { mem::zeroed() };
     let mut control = [0u64; 32];
-    let mut piece =
-        libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    let mut piece = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     let mut message: libc::msghdr = unsafe { mem::zeroed() };
     message.msg_name = (&raw mut from).cast();
     message.msg_namelen = socklen::<libc::sockaddr_ll>();
@@ -87,12 +85,7 @@ pub(crate) fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Optio
             };
         }
     };
-    let mut captured = Captured {
-        len,
-        packet_type: from.sll_pkttype,
-        interface: from.sll_ifindex.cast_unsigned(),
-        ..Captured::default()
-    };
+    let mut captured = Captured { len, packet_type: from.sll_pkttype, ..Captured::default() };
     // SAFETY: the kernel filled `message`, and CMSG_FIRSTHDR and CMSG_NXTHDR stay within its control
     // buffer, which is aligned for a cmsghdr. The data of each kind is read unaligned, and is at
     // least as long as the struct of that kind, as the header's length says.
@@ -113,8 +106,7 @@ pub(crate) fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Optio
                 {
                     // Software, a slot that is no longer used, and the interface's own clock.
                     let [software, ..] = data.cast::<[libc::timespec; 3]>().read_unaligned();
-                    let nanos =
-                        software.tv_sec.saturating_mul(1_000_000_000) + software.tv_nsec;
+                    let nanos = software.tv_sec.saturating_mul(1_000_000_000) + software.tv_nsec;
                     captured.stamp = (nanos != 0).then_some(nanos);
                 }
                 _ => {}

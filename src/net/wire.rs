@@ -13,7 +13,7 @@ use super::guard::{Guard, GuardChoice, GuardError};
 use super::raw::Sender;
 use super::route::{LOOPBACK, Route};
 use super::signals::Signals;
-use super::{Facts, Received, Wire};
+use super::{Facts, Received, Wire, stamping};
 use crate::time::{Clock, Instant};
 
 /// What is to be opened.
@@ -81,9 +81,8 @@ impl LinuxWire {
     pub fn open(plan: &OpenPlan) -> Result<Self, OpenError> {
         let mut legs: Vec<Leg> = Vec::new();
         for route in &plan.routes {
-            let same = |leg: &Leg| {
-                leg.source == route.source && leg.facts.interface == route.interface
-            };
+            let same =
+                |leg: &Leg| leg.source == route.source && leg.facts.interface == route.interface;
             match legs.iter_mut().find(|leg| same(leg)) {
                 Some(leg) => leg.facts.mtu = leg.facts.mtu.min(route.mtu),
                 None => legs.push(Leg::open(route, plan)?),
@@ -92,6 +91,8 @@ impl LinuxWire {
         if legs.is_empty() {
             return Err(OpenError::NoRoute);
         }
+        // Failing is harmless: a packet without the kernel's stamp says so.
+        stamping::wait_until_on(super::capture::STAMPS).ok();
         let signals = plan.signals.then(Signals::open).transpose();
         let signals = signals.map_err(|source| OpenError::Socket { what: "signals", source })?;
         Ok(Self { legs, signals, steps: Vec::new(), turn: 0 })
@@ -100,10 +101,9 @@ impl LinuxWire {
     /// Our address for packets to `target`, with the first guarded port of its way out.
     #[must_use]
     pub fn source_for(&self, target: &Route) -> SocketAddr {
-        self.leg(target).map_or(
-            SocketAddr::new(target.source, 0),
-            |leg| leg.address(leg.guards.first().map_or(0, Guard::port)),
-        )
+        self.leg(target).map_or(SocketAddr::new(target.source, 0), |leg| {
+            leg.address(leg.guards.first().map_or(0, Guard::port))
+        })
     }
 
     /// The facts of the way out to `target`.
@@ -197,7 +197,9 @@ impl Wire for LinuxWire {
             .legs
             .iter()
             .filter(|leg| leg.source == from)
-            .max_by_key(|leg| leg.scope_id == 0 || matches!(to, IpAddr::V6(v6) if v6.is_unicast_link_local()))
+            .max_by_key(|leg| {
+                leg.scope_id == 0 || matches!(to, IpAddr::V6(v6) if v6.is_unicast_link_local())
+            })
             .ok_or_else(|| io::Error::new(io::ErrorKind::AddrNotAvailable, "not our address"))?;
         leg.sender.send(packet, to)
     }
@@ -255,9 +257,7 @@ impl Leg {
     fn watch(&mut self, start: bool) -> Result<(), OpenError> {
         let ports: Vec<u16> = self.guards.iter().map(Guard::port).collect();
         let what = "the capture's filter";
-        self.capture
-            .set_ports(&ports, start)
-            .map_err(|source| OpenError::Socket { what, source })
+        self.capture.set_ports(&ports, start).map_err(|source| OpenError::Socket { what, source })
     }
 
     fn address(&self, port: u16) -> SocketAddr {

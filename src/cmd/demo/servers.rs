@@ -47,8 +47,7 @@ impl Servers {
             }
         }
         // The very socket that guards a probe's own port drops whatever comes to this one.
-        let silent =
-            Guard::take(Ipv4Addr::LOCALHOST.into(), Some(SILENT), 0, GuardChoice::Filter)?;
+        let silent = Guard::take(Ipv4Addr::LOCALHOST.into(), Some(SILENT), 0, GuardChoice::Filter)?;
         Ok(Self { _silent: silent })
     }
 }

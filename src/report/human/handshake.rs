@@ -184,7 +184,10 @@ fn data(exchange: &Exchange, style: &Style) -> Lines {
         format!("{}, {} acknowledged{delay}", count(exchange.sent, "byte"), exchange.acknowledged);
     let whole = exchange.acknowledged >= exchange.sent;
     let paint = if whole { Paint::Plain } else { Paint::Warn };
-    let mut lines = row("data sent", (sent, paint), style);
+    let mut lines = Vec::new();
+    if exchange.sent > 0 {
+        lines.extend(row("data sent", (sent, paint), style));
+    }
     lines.extend(plain("received", count(exchange.received, "byte"), style));
     let limit = if style.verbosity > 1 { exchange.reply.len() } else { PREVIEW };
     let shown = &exchange.reply[..exchange.reply.len().min(limit)];
