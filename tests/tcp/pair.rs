@@ -29,6 +29,10 @@ pub(crate) struct Side {
     pub(crate) believed: Vec<State>,
     /// How each of `believed` is known.
     pub(crate) known: Vec<Known>,
+    /// When each move of `path` was made, the first state left out.
+    pub(crate) moved_at: Vec<Instant>,
+    /// When each move of `believed` is thought to have been made.
+    pub(crate) believed_at: Vec<Instant>,
     pub(crate) retractions: usize,
     pub(crate) received: Vec<u8>,
     sent: usize,
@@ -78,6 +82,8 @@ impl Side {
             path,
             believed,
             known,
+            moved_at: vec![],
+            believed_at: vec![],
             retractions: 0,
             received: vec![],
             sent: 0,
@@ -93,6 +99,7 @@ impl Side {
                 assert!(transition.from.may_become(transition.to), "{transition:?}");
                 assert_eq!(Some(&transition.from), self.path.last());
                 self.path.push(transition.to);
+                self.moved_at.push(transition.at);
             }
             self.events.push(event);
         }
@@ -108,6 +115,7 @@ impl Side {
                 assert!(transition.from.may_become(transition.to), "{transition:?}");
                 assert_eq!(Some(&transition.from), self.believed.last(), "{transition:?}");
                 self.believed.push(transition.to);
+                self.believed_at.push(transition.at);
                 self.known.push(transition.known);
             }
             PeerEvent::Confirmed { state, known, .. } => {
@@ -120,6 +128,7 @@ impl Side {
                 let at = self.believed.iter().rposition(|known| *known == state).unwrap();
                 self.believed.truncate(at + 1);
                 self.known.truncate(at + 1);
+                self.believed_at.truncate(at);
                 self.retractions += 1;
             }
         }
@@ -194,6 +203,10 @@ impl Pair {
             }
         }
         self.pump();
+    }
+
+    pub(crate) fn held(&self) -> &[Segment] {
+        &self.held
     }
 
     /// Sends what both machines want to send.
@@ -287,17 +300,21 @@ impl Pair {
     /// Both views must have told the other end's true way, in order. TIME-WAIT's end is seen by
     /// nobody else, and a server's CLOSED before LISTEN by nobody at all.
     pub(crate) fn assert_views_are_true(&self) {
-        for (viewer, viewed) in [(CLIENT, SERVER), (SERVER, CLIENT)] {
-            let mut truth = self.sides[viewed].path.clone();
-            if truth.ends_with(&[State::TimeWait, State::Closed]) {
-                truth.pop();
-            }
-            if truth[0] == State::Listen {
-                truth.insert(0, State::Closed);
-            }
-            let log = self.log.join("\n");
-            let name = ["client", "server"][viewer];
-            assert_eq!(self.sides[viewer].believed, truth, "as seen by the {name}\n{log}");
+        self.assert_view_is_true(CLIENT);
+        self.assert_view_is_true(SERVER);
+    }
+
+    /// The view of one end alone.
+    pub(crate) fn assert_view_is_true(&self, viewer: usize) {
+        let mut truth = self.sides[1 - viewer].path.clone();
+        if truth.ends_with(&[State::TimeWait, State::Closed]) {
+            truth.pop();
         }
+        if truth[0] == State::Listen {
+            truth.insert(0, State::Closed);
+        }
+        let log = self.log.join("\n");
+        let name = ["client", "server"][viewer];
+        assert_eq!(self.sides[viewer].believed, truth, "as seen by the {name}\n{log}");
     }
 }
