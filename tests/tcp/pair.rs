@@ -38,6 +38,41 @@ pub(crate) struct Side {
     sent: usize,
 }
 
+/// A bad network: what becomes of each segment is drawn from a seed.
+pub(crate) struct Chaos {
+    state: u64,
+    /// Of a thousand segments, how many are lost.
+    pub(crate) loss: u64,
+    /// Of a thousand segments, how many arrive twice.
+    pub(crate) duplication: u64,
+    /// The most that a segment is late, in milliseconds: more than a step reorders.
+    pub(crate) jitter: u64,
+}
+
+impl Chaos {
+    pub(crate) fn new(seed: u64, loss: u64, duplication: u64, jitter: u64) -> Self {
+        Self { state: seed.wrapping_mul(2).wrapping_add(1), loss, duplication, jitter }
+    }
+
+    /// splitmix64.
+    fn draw(&mut self, below: u64) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % below
+    }
+
+    /// How late each copy of a segment is; none if it is lost.
+    fn delays(&mut self) -> Vec<Duration> {
+        let copies = match self.draw(1000) {
+            lost if lost < self.loss => 0,
+            _ => 1 + u64::from(self.draw(1000) < self.duplication),
+        };
+        (0..copies).map(|_| Duration::from_millis(self.draw(self.jitter + 1))).collect()
+    }
+}
+
 /// Two ends and what is on its way between them.
 pub(crate) struct Pair {
     pub(crate) sides: [Side; 2],
@@ -45,6 +80,7 @@ pub(crate) struct Pair {
     pub(crate) log: Vec<String>,
     in_flight: VecDeque<(Instant, usize, Segment)>,
     deliver: Filter,
+    pub(crate) chaos: Option<Chaos>,
     /// Segments for this end are kept here instead of being given to its machine.
     pub(crate) held_for: Option<usize>,
     held: Vec<Segment>,
@@ -153,6 +189,7 @@ impl Pair {
             log: vec![],
             in_flight: VecDeque::new(),
             deliver: Box::new(|_, _, _| true),
+            chaos: None,
             held_for: None,
             held: vec![],
         }
@@ -218,8 +255,14 @@ impl Pair {
                 side.view.on_transmit(&sent.segment, self.now);
                 side.settle();
                 side.sent += 1;
-                let passes = (self.deliver)(from, side.sent, &sent.segment);
-                let lost = if passes { "" } else { " (lost)" };
+                let mut delays = match &mut self.chaos {
+                    Some(chaos) => chaos.delays(),
+                    None => vec![Duration::ZERO],
+                };
+                if !(self.deliver)(from, side.sent, &sent.segment) {
+                    delays.clear();
+                }
+                let lost = if !delays.is_empty() { "" } else { " (lost)" };
                 let again = match sent.kind {
                     TransmitKind::Retransmission(count) => format!(" (again {count})"),
                     _ => String::new(),
@@ -227,8 +270,10 @@ impl Pair {
                 let name = ["client", "server"][from];
                 let ms = self.now.as_nanos() / 1_000_000;
                 self.log.push(format!("{ms} {name}: {}{again}{lost}", sent.segment));
-                if passes {
-                    self.in_flight.push_back((self.now + LATENCY, 1 - from, sent.segment));
+                for delay in delays {
+                    let at = self.now + LATENCY + delay;
+                    let behind = self.in_flight.partition_point(|(other, ..)| *other <= at);
+                    self.in_flight.insert(behind, (at, 1 - from, sent.segment.clone()));
                 }
             }
         }
