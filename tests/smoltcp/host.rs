@@ -156,7 +156,9 @@ impl SmolHost {
     fn run_application(&mut self, now: Instant) -> bool {
         let socket = self.sockets.get_mut::<Socket>(self.socket);
         let mut moved = false;
-        while now >= self.reads_from && socket.can_recv() {
+        // smoltcp forgets what was not read when TIME-WAIT ends.
+        let reads = now >= self.reads_from || socket.state() == State::TimeWait;
+        while reads && socket.can_recv() {
             let data = socket.recv(|data| (data.len(), data.to_vec())).unwrap();
             if self.service == Service::Echo {
                 self.outgoing.extend(&data);
