@@ -13,7 +13,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use shakedown::net::sim::{Link, Rng, SimWire};
-use shakedown::net::{Received, Wire};
+use shakedown::net::{Dir, Received, Wire};
 use shakedown::tcp::{Config, Offered, State, Timers};
 use shakedown::time::Instant;
 use shakedown::wire::SeqNum;
@@ -59,31 +59,61 @@ fn as_server_every_run_completes_or_names_the_failed_step() {
 }
 
 /// Both initial sequence numbers at every distance from the wrap, so that it falls before, into and
-/// behind each SYN, each byte of data and each FIN of a short exchange.
+/// behind each SYN, each byte of data and each FIN of a short exchange; and the same on the far side
+/// of the circle, where signed numbers turn over.
 #[test]
 fn the_wrap_may_fall_anywhere() {
     let said = b"hello".to_vec();
-    for before in 0..=u32::try_from(said.len()).unwrap() + 3 {
-        for theirs in 0..=u32::try_from(said.len()).unwrap() + 3 {
-            for role in [Role::Client, Role::Server] {
-                let scenario = Scenario {
-                    role,
-                    family: 0,
-                    ours: Service::ClosesFirst(said.clone()),
-                    theirs: Service::Echo,
-                    links: [Link::delayed(Duration::from_millis(5)); 2],
-                    iss: SeqNum(0) - before,
-                    their_iss: SeqNum(0) - theirs,
-                    offer: Offered::default(),
-                    we_read: AT_ONCE,
-                    they_read: AT_ONCE,
-                };
-                let mut trace = String::new();
-                let outcome = scenario.play(0, Some(&mut trace));
-                assert_eq!(outcome, Ok(Outcome::Completed), "{before} {theirs}\n{trace}");
-                assert!(trace.lines().count() < 12, "nothing is sent twice\n{trace}");
-            }
+    let distances = 0..=u32::try_from(said.len()).unwrap() + 3;
+    let places =
+        distances.clone().flat_map(|ours| distances.clone().map(move |theirs| (ours, theirs)));
+    for (ours, theirs) in places {
+        for (turn, role) in [(0, Role::Client), (0, Role::Server), (1 << 31, Role::Client)] {
+            let scenario = Scenario {
+                ours: Service::ClosesFirst(said.clone()),
+                theirs: Service::Echo,
+                links: [Link::delayed(Duration::from_millis(5)); 2],
+                iss: SeqNum(turn) - ours,
+                their_iss: SeqNum(turn) - theirs,
+                offer: Offered::default(),
+                we_read: AT_ONCE,
+                they_read: AT_ONCE,
+                ..Scenario::drawn_from(0, role)
+            };
+            let mut trace = String::new();
+            let outcome = scenario.play(0, Some(&mut trace));
+            assert_eq!(outcome, Ok(Outcome::Completed), "{ours} {theirs}\n{trace}");
+            assert!(trace.lines().count() < 12, "nothing is sent twice\n{trace}");
         }
+    }
+}
+
+/// The one segment that says that a window is open again is lost: whoever waits for it has to ask.
+#[test]
+fn a_lost_window_update_is_found_out_by_probing() {
+    let late = Reading { buffer: 600, from: Instant::ZERO + Duration::from_secs(5) };
+    // Towards us, then towards them: who reads late, and which way its update is lost.
+    for (we_read, they_read, dir) in [(AT_ONCE, late, Dir::Rx), (late, AT_ONCE, Dir::Tx)] {
+        let scenario = Scenario {
+            ours: Service::ClosesFirst(vec![1; 2000]),
+            theirs: Service::ClosesFirst(vec![2; 2000]),
+            links: [Link::delayed(Duration::from_millis(5)); 2],
+            offer: Offered { window: 600, window_scale: None, ..Offered::default() },
+            we_read,
+            they_read,
+            ..Scenario::drawn_from(0, Role::Client)
+        };
+        let (mut here, mut wire) = scenario.ends(0);
+        let mut trace = String::new();
+        for (until_ms, loss) in [(4_900, 0.0), (5_100, 1.0), (60_000, 0.0)] {
+            wire.link_mut(dir).loss = loss;
+            let until = Instant::ZERO + Duration::from_millis(until_ms);
+            let ended = run(&mut here, &mut wire, OurHost::is_over, until, Some(&mut trace));
+            let done = until_ms == 60_000;
+            assert_eq!(matches!(ended, Ended::Over(_)), done, "{ended:?}\n{trace}");
+        }
+        let outcome = scenario.judge(Ended::Over(wire.now()), &here, &wire.peer().inner);
+        assert_eq!(outcome, Ok(Outcome::Completed), "{trace}");
     }
 }
 
@@ -177,8 +207,8 @@ impl Scenario {
         reading + step * u32::try_from(steps).unwrap() + 2 * TIMERS.msl
     }
 
-    /// Plays it; the outcome, or what is wrong.
-    fn play(&self, seed: u64, trace: Option<&mut String>) -> Result<Outcome, String> {
+    /// The two ends, before anything happened.
+    fn ends(&self, seed: u64) -> (OurHost, SimWire<Shifted<SmolHost>>) {
         let (local_port, remote_port) = match self.role {
             Role::Client => (CLIENT_PORT, SERVER_PORT),
             Role::Server => (SERVER_PORT, 0),
@@ -204,9 +234,14 @@ impl Scenario {
                 SmolHost::calling(seed, THEIRS, ends[0], theirs, self.they_read),
             ),
         };
-        let mut here = here.reading_from(self.we_read.from);
         let [there, back] = self.links;
-        let mut wire = SimWire::new(seed, there, back, Shifted::new(peer, self.their_iss));
+        let wire = SimWire::new(seed, there, back, Shifted::new(peer, self.their_iss));
+        (here.reading_from(self.we_read.from), wire)
+    }
+
+    /// Plays it; the outcome, or what is wrong.
+    fn play(&self, seed: u64, trace: Option<&mut String>) -> Result<Outcome, String> {
+        let (mut here, mut wire) = self.ends(seed);
         let ended = run(&mut here, &mut wire, OurHost::is_over, self.bound(), trace);
         // What their TCP has acknowledged their application may still have to read.
         let then = self.they_read.from + Duration::from_millis(1);
@@ -306,5 +341,5 @@ fn every_run_ends(test: &'static str, range: Range<u64>, role: Role) {
     }
     println!("{} of {count} runs failed at a step that they name: {failed:?}", failed.len());
     // A machine that gave up at once would end every run within its bound.
-    assert!(alone || failed.len() < count as usize / 20, "{failed:?}");
+    assert!(alone || failed.len() < count as usize / 50, "{failed:?}");
 }
