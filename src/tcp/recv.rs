@@ -59,6 +59,12 @@ impl RecvSide {
         u32::try_from(self.edge.distance(self.nxt)).unwrap_or(0)
     }
 
+    /// Holds no more than the window field can say with this shift. Otherwise a larger buffer would
+    /// always have more room than was promised, and every look at it would be worth an update.
+    pub(super) fn bound_by_shift(&mut self, shift: u8) {
+        self.capacity = self.capacity.min(u32::from(u16::MAX) << shift.min(14));
+    }
+
     /// Bytes that the user has room for.
     fn free(&self) -> u32 {
         let waiting = u32::try_from(self.received.len()).unwrap_or(u32::MAX);

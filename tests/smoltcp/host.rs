@@ -30,6 +30,26 @@ pub(crate) enum Service {
     AnswersAfterEof(Vec<u8>),
 }
 
+impl Service {
+    /// All that it says on a connection on which it hears `heard`.
+    pub(crate) fn answer(&self, heard: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Echo => heard.to_vec(),
+            Self::Sink => vec![],
+            Self::ClosesFirst(words) | Self::AnswersAfterEof(words) => words.clone(),
+        }
+    }
+}
+
+/// How an application receives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Reading {
+    /// Bytes that its TCP holds for it.
+    pub(crate) buffer: u32,
+    /// It reads nothing before this time: the window closes.
+    pub(crate) from: Instant,
+}
+
 /// A smoltcp interface with one socket, in virtual time.
 pub(crate) struct SmolHost {
     device: Queues,
@@ -37,6 +57,7 @@ pub(crate) struct SmolHost {
     sockets: SocketSet<'static>,
     socket: SocketHandle,
     service: Service,
+    reads_from: Instant,
     /// What the application has not yet handed to its socket.
     outgoing: VecDeque<u8>,
     spoke: bool,
@@ -47,15 +68,21 @@ pub(crate) struct SmolHost {
 
 impl SmolHost {
     /// A host that listens on [`SERVER_PORT`]. `seed` chooses its sequence numbers.
-    pub(crate) fn serving(seed: u64, service: Service) -> Self {
-        let mut host = Self::new(seed, THEIRS, service);
+    pub(crate) fn serving(seed: u64, service: Service, reading: Reading) -> Self {
+        let mut host = Self::new(seed, THEIRS, service, reading);
         host.sockets.get_mut::<Socket>(host.socket).listen(SERVER_PORT).unwrap();
         host
     }
 
     /// A host at `addresses` that calls `to`, [`SERVER_PORT`], from [`CLIENT_PORT`].
-    pub(crate) fn calling(seed: u64, addresses: [&str; 2], to: &str, service: Service) -> Self {
-        let mut host = Self::new(seed, addresses, service);
+    pub(crate) fn calling(
+        seed: u64,
+        addresses: [&str; 2],
+        to: &str,
+        service: Service,
+        reading: Reading,
+    ) -> Self {
+        let mut host = Self::new(seed, addresses, service, reading);
         let to: IpAddress = to.parse().unwrap();
         host.sockets
             .get_mut::<Socket>(host.socket)
@@ -65,7 +92,7 @@ impl SmolHost {
         host
     }
 
-    fn new(seed: u64, at: [&str; 2], service: Service) -> Self {
+    fn new(seed: u64, at: [&str; 2], service: Service, reading: Reading) -> Self {
         let mut device = Queues::default();
         let mut config = Config::new(HardwareAddress::Ip);
         config.random_seed = seed;
@@ -76,14 +103,16 @@ impl SmolHost {
             }
         });
         let mut sockets = SocketSet::new(Vec::new());
-        let buffer = || SocketBuffer::new(vec![0; 16_384]);
-        let socket = sockets.add(Socket::new(buffer(), buffer()));
+        let buffer = |bytes: usize| SocketBuffer::new(vec![0; bytes]);
+        let receive = buffer(reading.buffer.try_into().unwrap());
+        let socket = sockets.add(Socket::new(receive, buffer(16_384)));
         Self {
             device,
             interface,
             sockets,
             socket,
             service,
+            reads_from: reading.from,
             outgoing: VecDeque::new(),
             spoke: false,
             received: Vec::new(),
@@ -106,7 +135,7 @@ impl SmolHost {
         let smol_now = smol(now);
         loop {
             let polled = self.interface.poll(smol_now, &mut self.device, &mut self.sockets);
-            if !self.run_application() && polled == PollResult::None {
+            if !self.run_application(now) && polled == PollResult::None {
                 break;
             }
         }
@@ -117,13 +146,19 @@ impl SmolHost {
             .interface
             .poll_at(smol_now, &self.sockets)
             .map(|at| if at <= smol_now { soon } else { at });
+        if now < self.reads_from {
+            let then = smol(self.reads_from);
+            self.wake = Some(self.wake.map_or(then, |at| at.min(then)));
+        }
     }
 
     /// One step of the application; whether it moved anything.
-    fn run_application(&mut self) -> bool {
+    fn run_application(&mut self, now: Instant) -> bool {
         let socket = self.sockets.get_mut::<Socket>(self.socket);
         let mut moved = false;
-        while socket.can_recv() {
+        // smoltcp forgets what was not read when TIME-WAIT ends.
+        let reads = now >= self.reads_from || socket.state() == State::TimeWait;
+        while reads && socket.can_recv() {
             let data = socket.recv(|data| (data.len(), data.to_vec())).unwrap();
             if self.service == Service::Echo {
                 self.outgoing.extend(&data);
@@ -131,7 +166,7 @@ impl SmolHost {
             self.received.extend(data);
             moved = true;
         }
-        let far_end_closed = socket.state() == State::CloseWait;
+        let far_end_closed = socket.state() == State::CloseWait && !socket.can_recv();
         let words = match &self.service {
             Service::ClosesFirst(words) => socket.may_send().then_some(words),
             Service::AnswersAfterEof(words) => far_end_closed.then_some(words),

@@ -16,7 +16,12 @@ pub(crate) enum Ended {
     Over(Instant),
     /// It went on until the deadline: stuck.
     Deadline,
+    /// It took [`MAX_STEPS`], so many that the ends must be talking in circles.
+    Storm,
 }
+
+/// Packets and timers in one run. The longest conversation here takes some hundreds.
+const MAX_STEPS: u32 = 20_000;
 
 /// Lets `here` talk over `wire` until `over` says that it has ended, or until `deadline`. Each packet
 /// is added to `trace` as it leaves or arrives, where one is wanted.
@@ -27,9 +32,10 @@ pub(crate) fn run<A: Endpoint, B: Endpoint>(
     deadline: Instant,
     mut trace: Option<&mut String>,
 ) -> Ended {
-    loop {
-        while let Some(packet) = here.poll_transmit(wire.now()) {
+    for _ in 0..MAX_STEPS {
+        if let Some(packet) = here.poll_transmit(wire.now()) {
             wire.send(&packet).unwrap();
+            continue;
         }
         if over(here) {
             return Ended::Over(wire.now());
@@ -51,6 +57,7 @@ pub(crate) fn run<A: Endpoint, B: Endpoint>(
             _ => {}
         }
     }
+    Ended::Storm
 }
 
 /// A packet in packetdrill's notation; what is wrong with it where it is broken.
@@ -137,7 +144,7 @@ impl<E: Endpoint> Endpoint for Shifted<E> {
         let packet = self.inner.poll_transmit(now)?;
         Some(rewritten(&packet, |segment| {
             let by = *self.by.get_or_insert(self.first.offset_from(segment.seq));
-            segment.seq = segment.seq + by;
+            segment.seq += by;
         }))
     }
 

@@ -27,6 +27,9 @@ impl Connection {
             return Ok(());
         }
         self.check_timestamp(segment, now)?;
+        if self.state == State::SynReceived && self.is_repeated_syn(segment) {
+            return self.repeated_syn(segment);
+        }
         if self.is_acceptable(segment) {
             self.record_timestamp(segment, now);
             return Ok(());
@@ -34,10 +37,27 @@ impl Connection {
         self.unacceptable(segment, now)
     }
 
+    /// SYN-RECEIVED: the SYN that brought us here, again.
+    fn repeated_syn(&mut self, segment: &Segment) -> Step {
+        if !segment.has(Flags::ACK) {
+            // The far end has not seen our SYN-ACK, and a bare ACK would tell it nothing.
+            self.reply = (!self.syn_due).then_some(Reply::SynAck);
+            return Err(Verdict::Duplicate);
+        }
+        self.acknowledge();
+        match self.end {
+            // Both opened at once and the SYN-ACKs cross (figure 7): with its SYN trimmed off, it
+            // is the acknowledgment that is awaited.
+            End::Client => Ok(()),
+            End::Server => Err(Verdict::Duplicate),
+        }
+    }
+
     /// RFC 7323 §3.2 and §5.3 (R1): a segment without the agreed timestamp is dropped in silence,
     /// one from the past is acknowledged and dropped.
     fn check_timestamp(&mut self, segment: &Segment, now: Instant) -> Step {
-        if !self.agreed.timestamps {
+        // A SYN on an open connection is questioned whatever it carries (RFC 5961 §4.2).
+        if !self.agreed.timestamps || self.is_late_syn(segment) {
             return Ok(());
         }
         let Some((value, _)) = segment.timestamps() else {
@@ -77,6 +97,14 @@ impl Connection {
         }
     }
 
+    fn is_late_syn(&self, segment: &Segment) -> bool {
+        segment.has(Flags::SYN) && self.state != State::SynReceived
+    }
+
+    fn is_repeated_syn(&self, segment: &Segment) -> bool {
+        segment.has(Flags::SYN) && Some(segment.seq) == self.recv.irs
+    }
+
     fn was_received(&self, segment: &Segment) -> bool {
         segment.seq_len() > 0 && segment.seq_end().is_at_or_before(self.recv.nxt)
     }
@@ -84,22 +112,10 @@ impl Connection {
     /// "If an incoming segment is not acceptable, an acknowledgment should be sent in reply", with
     /// the cases in which it still tells something.
     fn unacceptable(&mut self, segment: &Segment, now: Instant) -> Step {
+        if self.is_late_syn(segment) {
+            return self.check_syn(segment, now);
+        }
         let received = self.was_received(segment);
-        let repeated_syn = self.state == State::SynReceived
-            && segment.has(Flags::SYN)
-            && Some(segment.seq) == self.recv.irs;
-        if repeated_syn && segment.has(Flags::ACK) {
-            // Both opened at once and the SYN-ACKs cross (figure 7): with its SYN trimmed off, it
-            // is the acknowledgment that is awaited.
-            self.acknowledge();
-            return Ok(());
-        }
-        if repeated_syn {
-            // The far end repeats its SYN: it has not seen our SYN-ACK, and a bare ACK would tell
-            // it nothing.
-            self.reply = (!self.syn_due).then_some(Reply::SynAck);
-            return Err(Verdict::Duplicate);
-        }
         if self.state == State::TimeWait && received && segment.has(Flags::FIN) {
             // "The only thing that can arrive in this state is a retransmission of the remote FIN.
             // Acknowledge it, and restart the 2 MSL timeout."
@@ -112,7 +128,6 @@ impl Connection {
         if segment.seq == self.recv.nxt && self.recv.window() == 0 {
             // A probe of our closed window: its text is refused, but its ACK and URG count
             // (MUST-66).
-            self.check_syn(segment, now)?;
             self.check_ack(segment, now)?;
             self.check_urgent(segment);
         }
@@ -165,23 +180,28 @@ impl Connection {
         Err(Verdict::Accepted)
     }
 
-    /// Fourth, check the SYN bit (RFC 5961 §4.2): questioned; a passive open in SYN-RECEIVED goes
-    /// back to LISTEN.
+    /// Fourth, check the SYN bit (RFC 5961 §4.2): questioned, whatever its number; the one that we
+    /// know is acknowledged again. A passive open in SYN-RECEIVED goes back to LISTEN.
     fn check_syn(&mut self, segment: &Segment, now: Instant) -> Step {
         if !segment.has(Flags::SYN) {
             return Ok(());
         }
-        if self.state == State::SynReceived {
-            if Some(segment.seq) == self.recv.irs {
-                return Ok(());
-            }
-            if self.end == End::Server {
+        match self.state {
+            // Only the crossing SYN-ACK comes this far: its SYN is trimmed off.
+            State::SynReceived if self.is_repeated_syn(segment) => Ok(()),
+            State::SynReceived if self.end == End::Server => {
                 self.listen_again(Cause::Received(segment.flags), now);
-                return Err(Verdict::Accepted);
+                Err(Verdict::Accepted)
+            }
+            _ if self.is_repeated_syn(segment) => {
+                self.acknowledge();
+                Err(Verdict::Duplicate)
+            }
+            _ => {
+                self.challenge(now);
+                dropped(Rejection::SynOfSynchronized)
             }
         }
-        self.challenge(now);
-        dropped(Rejection::SynOfSynchronized)
     }
 
     /// Fifth, check the ACK field.
@@ -197,7 +217,7 @@ impl Connection {
         let covered = self.acknowledged(segment, now);
         self.update_send_window(segment);
         if covered.fin {
-            self.on_fin_acknowledged(Cause::Received(segment.flags), now);
+            self.on_fin_acknowledged(Cause::Received(segment.flags), now)?;
         }
         Ok(())
     }
@@ -231,13 +251,17 @@ impl Connection {
 
     /// "If our FIN is now acknowledged": FIN-WAIT-1 → FIN-WAIT-2, CLOSING → TIME-WAIT, LAST-ACK →
     /// CLOSED.
-    fn on_fin_acknowledged(&mut self, cause: Cause, now: Instant) {
+    fn on_fin_acknowledged(&mut self, cause: Cause, now: Instant) -> Step {
         match self.state {
             State::FinWait1 => self.become_state(State::FinWait2, cause, now),
             State::Closing => self.enter_time_wait(cause, now),
-            State::LastAck => self.end_connection(cause, now),
+            State::LastAck => {
+                self.end_connection(cause, now);
+                return Err(Verdict::Accepted);
+            }
             _ => {}
         }
+        Ok(())
     }
 
     /// Sixth, check the URG bit (MUST-31): RCV.UP. The data stays in the stream (RFC 6093).

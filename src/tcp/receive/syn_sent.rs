@@ -83,6 +83,7 @@ impl Connection {
         let offer = &self.config.offer;
         self.recv.synchronize(segment.seq, offer.window);
         self.agreed = Negotiated::from_syn(offer, segment);
+        self.recv.bound_by_shift(self.agreed.rcv_wscale.unwrap_or(0));
         if let (true, Some((value, _))) = (self.agreed.timestamps, segment.timestamps()) {
             self.recv.record_timestamp(value, now);
         }
