@@ -37,8 +37,9 @@ class Server:
 def servers(scratch: Path) -> list[Server]:
     """All servers that this script knows."""
     nginx = scratch / "nginx.conf"
+    # One process and no change of user: in a user namespace there is no other user to change to.
     nginx.write_text(
-        f"""daemon off; master_process off; pid {scratch}/nginx.pid; error_log /dev/null;
+        f"""daemon off; master_process off; user root; pid {scratch}/nginx.pid; error_log /dev/null;
         events {{}}
         http {{ access_log off;
             client_body_temp_path {scratch}/body; proxy_temp_path {scratch}/proxy;
