@@ -22,6 +22,9 @@ use std::io;
 
 use crate::time::{Clock, Instant, Stamp};
 
+#[cfg(target_os = "linux")]
+pub mod linux;
+
 /// Which way a packet went.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Dir {

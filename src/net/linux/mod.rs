@@ -1,0 +1,33 @@
+//! The Linux backend.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | [`route`] | which interface, source address and MTU lead to a target |
+//! | [`privilege`] | finds and raises `CAP_NET_RAW`, and drops everything afterwards |
+//! | [`guard`] | keeps the kernel's own TCP silent on our ports |
+//! | [`filter`] | the capture's classic BPF program |
+//! | [`capture`] | packets of both directions with the kernel's stamps |
+//! | [`raw`] | sends packets as we built them |
+//! | [`clock`] | wall-clock stamps on the monotonic axis |
+//! | [`signals`] | SIGINT and its family as events |
+//! | [`wire`] | joins them into a [`Wire`](super::Wire) |
+//! | [`namespace`] | a private network for the demo and the tests |
+//! | `sys` | the system calls that no safe crate offers |
+
+pub mod capture;
+pub mod clock;
+pub mod filter;
+pub mod guard;
+pub mod namespace;
+pub mod privilege;
+pub mod raw;
+pub mod route;
+pub mod signals;
+mod sys;
+mod undertaker;
+pub mod wire;
+
+pub use clock::ClockStep;
+pub use guard::{Guard, GuardChoice, GuardError};
+pub use route::{Interface, LinkKind, Route, RouteError, RouteOptions, route_to};
+pub use wire::{LinuxWire, OpenError, OpenPlan};

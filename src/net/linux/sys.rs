@@ -1,0 +1,274 @@
+//! The system calls that neither `socket2` nor `nix` offers in safe form, each behind a safe
+//! function. All `unsafe` of the crate lives here.
+#![allow(unsafe_code)]
+
+use std::ffi::CStr;
+use std::io;
+use std::mem::{MaybeUninit, size_of, zeroed};
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr;
+
+/// `ETHTOOL_GET_TS_INFO`'s answer, the parts that we read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct TimestampInfo {
+    /// `SOF_TIMESTAMPING_*` bits.
+    pub(super) modes: u32,
+    /// Index of the hardware clock, or -1.
+    pub(super) hardware_clock: i32,
+}
+
+/// What the kernel says about a captured packet beside its bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct PacketInfo {
+    /// The packet's length in bytes, also where the buffer was shorter.
+    pub(super) len: usize,
+    /// `sll_pkttype`: `PACKET_HOST`, `PACKET_OUTGOING`, …
+    pub(super) kind: u8,
+    /// `tp_status` of `PACKET_AUXDATA`, zero where there was none.
+    pub(super) status: u32,
+    /// The software stamp, nanoseconds of `CLOCK_REALTIME`.
+    pub(super) stamp: Option<u64>,
+}
+
+fn check(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+fn length<T>() -> libc::socklen_t {
+    // Every type passed here is a few words long.
+    libc::socklen_t::try_from(size_of::<T>()).unwrap_or(0)
+}
+
+/// Sets an integer socket option.
+pub(super) fn set_option(fd: BorrowedFd<'_>, level: i32, name: i32, value: i32) -> io::Result<()> {
+    // SAFETY: the pointer and the length describe a live integer, which the kernel only reads.
+    check(unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            level,
+            name,
+            ptr::from_ref(&value).cast(),
+            length::<libc::c_int>(),
+        )
+    })
+    .map(drop)
+}
+
+/// Binds a packet socket to `protocol` on the interface `index`; 0 is every interface.
+pub(super) fn bind_packet(fd: BorrowedFd<'_>, protocol: u16, index: i32) -> io::Result<()> {
+    // SAFETY: all fields of `sockaddr_ll` are integers, for which zero is a value.
+    let mut address: libc::sockaddr_ll = unsafe { zeroed() };
+    address.sll_family = libc::AF_PACKET as u16;
+    address.sll_protocol = protocol.to_be();
+    address.sll_ifindex = index;
+    // SAFETY: the pointer and the length describe a live `sockaddr_ll`.
+    check(unsafe {
+        libc::bind(fd.as_raw_fd(), ptr::from_ref(&address).cast(), length::<libc::sockaddr_ll>())
+    })
+    .map(drop)
+}
+
+/// Packets that a packet socket has dropped since the last call, for want of buffer.
+pub(super) fn packet_drops(fd: BorrowedFd<'_>) -> io::Result<u32> {
+    // SAFETY: `tpacket_stats` is two integers.
+    let mut stats: libc::tpacket_stats = unsafe { zeroed() };
+    let mut len = length::<libc::tpacket_stats>();
+    // SAFETY: the kernel writes at most `len` bytes into `stats`.
+    check(unsafe {
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_PACKET,
+            libc::PACKET_STATISTICS,
+            ptr::from_mut(&mut stats).cast(),
+            &raw mut len,
+        )
+    })?;
+    Ok(stats.tp_drops)
+}
+
+/// Room for control messages, aligned as `cmsghdr` wants it.
+#[repr(C, align(8))]
+struct Control([u8; 256]);
+
+/// Receives one packet from a packet socket, without waiting.
+pub(super) fn receive_packet(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<PacketInfo> {
+    let mut control = MaybeUninit::<Control>::uninit();
+    // SAFETY: integers only.
+    let mut from: libc::sockaddr_ll = unsafe { zeroed() };
+    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    // SAFETY: integers and pointers, for which zero is a value.
+    let mut message: libc::msghdr = unsafe { zeroed() };
+    message.msg_name = ptr::from_mut(&mut from).cast();
+    message.msg_namelen = length::<libc::sockaddr_ll>();
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = size_of::<Control>();
+    // SAFETY: `message` points at live buffers of the lengths that it states.
+    let received = unsafe {
+        libc::recvmsg(fd.as_raw_fd(), &raw mut message, libc::MSG_DONTWAIT | libc::MSG_TRUNC)
+    };
+    let Ok(len) = usize::try_from(received) else { return Err(io::Error::last_os_error()) };
+    let mut info = PacketInfo { len, kind: from.sll_pkttype, status: 0, stamp: None };
+    // SAFETY: `message` was filled in by a successful `recvmsg`.
+    let mut header = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
+    while !header.is_null() {
+        // SAFETY: `CMSG_FIRSTHDR` and `CMSG_NXTHDR` return null or a header within `control`.
+        let (level, kind, data) =
+            unsafe { ((*header).cmsg_level, (*header).cmsg_type, libc::CMSG_DATA(header)) };
+        match (level, kind) {
+            (libc::SOL_SOCKET, libc::SCM_TIMESTAMPING) => {
+                // SAFETY: the kernel puts three `timespec` there; the software stamp is the first.
+                info.stamp = nanos(unsafe { data.cast::<libc::timespec>().read_unaligned() });
+            }
+            (libc::SOL_PACKET, libc::PACKET_AUXDATA) => {
+                // SAFETY: the kernel puts a `tpacket_auxdata` there, whose first field is the
+                // 32-bit status.
+                info.status = unsafe { data.cast::<u32>().read_unaligned() };
+            }
+            _ => {}
+        }
+        // SAFETY: as above.
+        header = unsafe { libc::CMSG_NXTHDR(&raw const message, header) };
+    }
+    Ok(info)
+}
+
+/// The kernel leaves a stamp that it did not take at zero.
+fn nanos(stamp: libc::timespec) -> Option<u64> {
+    let seconds = u64::try_from(stamp.tv_sec).ok()?;
+    let nanos = u64::try_from(stamp.tv_nsec).ok()?;
+    (seconds != 0 || nanos != 0).then(|| seconds.saturating_mul(1_000_000_000) + nanos)
+}
+
+/// An interface request for `name`.
+fn request(name: &str) -> io::Result<libc::ifreq> {
+    // SAFETY: integers, pointers and a union of them, for which zero is a value.
+    let mut request: libc::ifreq = unsafe { zeroed() };
+    // The last byte stays zero: the kernel wants a terminated name.
+    if name.len() >= request.ifr_name.len() || name.contains('\0') {
+        return Err(io::Error::from_raw_os_error(libc::ENODEV));
+    }
+    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
+        *to = from.cast_signed();
+    }
+    Ok(request)
+}
+
+fn ioctl(fd: BorrowedFd<'_>, code: libc::c_ulong, request: &mut libc::ifreq) -> io::Result<()> {
+    // SAFETY: every code passed here takes a pointer to an `ifreq`; where that holds a pointer
+    // (ethtool), the caller has pointed it at a live structure of the command's size.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), code as _, ptr::from_mut(request)) }).map(drop)
+}
+
+/// The MTU of an interface, in bytes.
+pub(super) fn interface_mtu(fd: BorrowedFd<'_>, name: &str) -> io::Result<u32> {
+    let mut request = request(name)?;
+    ioctl(fd, libc::SIOCGIFMTU, &mut request)?;
+    // SAFETY: SIOCGIFMTU has filled in `ifru_mtu`.
+    Ok(u32::try_from(unsafe { request.ifr_ifru.ifru_mtu }).unwrap_or(0))
+}
+
+/// The hardware type (`ARPHRD_*`) of an interface, and the first six bytes of its address.
+pub(super) fn interface_hardware(fd: BorrowedFd<'_>, name: &str) -> io::Result<(u16, [u8; 6])> {
+    let mut request = request(name)?;
+    ioctl(fd, libc::SIOCGIFHWADDR, &mut request)?;
+    // SAFETY: SIOCGIFHWADDR has filled in `ifru_hwaddr`.
+    let address = unsafe { request.ifr_ifru.ifru_hwaddr };
+    let mut bytes = [0; 6];
+    for (to, from) in bytes.iter_mut().zip(address.sa_data) {
+        *to = from.cast_unsigned();
+    }
+    Ok((address.sa_family, bytes))
+}
+
+/// The flags (`IFF_*`) of an interface.
+pub(super) fn interface_flags(fd: BorrowedFd<'_>, name: &str) -> io::Result<i32> {
+    let mut request = request(name)?;
+    ioctl(fd, libc::SIOCGIFFLAGS, &mut request)?;
+    // SAFETY: SIOCGIFFLAGS has filled in `ifru_flags`.
+    Ok(i32::from(unsafe { request.ifr_ifru.ifru_flags }))
+}
+
+/// Brings an interface up.
+pub(super) fn interface_up(fd: BorrowedFd<'_>, name: &str) -> io::Result<()> {
+    let mut request = request(name)?;
+    ioctl(fd, libc::SIOCGIFFLAGS, &mut request)?;
+    // SAFETY: SIOCGIFFLAGS has filled in `ifru_flags`; writing an integer field of a union of
+    // plain data is sound.
+    unsafe { request.ifr_ifru.ifru_flags |= libc::IFF_UP as libc::c_short };
+    ioctl(fd, libc::SIOCSIFFLAGS, &mut request)
+}
+
+/// The value of an ethtool command that answers with one word: `ETHTOOL_GGRO` and its like.
+pub(super) fn ethtool_value(fd: BorrowedFd<'_>, name: &str, command: u32) -> io::Result<u32> {
+    let mut words = [command, 0];
+    ethtool(fd, name, &mut words)?;
+    Ok(words[1])
+}
+
+/// The time stamps that an interface can take.
+pub(super) fn ethtool_timestamps(fd: BorrowedFd<'_>, name: &str) -> io::Result<TimestampInfo> {
+    const ETHTOOL_GET_TS_INFO: u32 = 0x41;
+    // `struct ethtool_ts_info`: command, modes, clock index, and eight words that we do not read.
+    let mut words = [0; 11];
+    words[0] = ETHTOOL_GET_TS_INFO;
+    ethtool(fd, name, &mut words)?;
+    Ok(TimestampInfo { modes: words[1], hardware_clock: words[2].cast_signed() })
+}
+
+fn ethtool<const N: usize>(fd: BorrowedFd<'_>, name: &str, words: &mut [u32; N]) -> io::Result<()> {
+    let mut request = request(name)?;
+    request.ifr_ifru.ifru_data = words.as_mut_ptr().cast();
+    ioctl(fd, libc::SIOCETHTOOL, &mut request)
+}
+
+/// The name of the interface with this index.
+pub(super) fn interface_name(index: u32) -> io::Result<String> {
+    let mut name = [0; libc::IF_NAMESIZE];
+    // SAFETY: the buffer has the IF_NAMESIZE bytes that the function may write.
+    let result = unsafe { libc::if_indextoname(index, name.as_mut_ptr()) };
+    if result.is_null() {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: on success the buffer holds a terminated string.
+    Ok(unsafe { CStr::from_ptr(name.as_ptr()) }.to_string_lossy().into_owned())
+}
+
+/// Whether this process ignores `signal`, as under `nohup`.
+pub(super) fn is_ignored(signal: i32) -> bool {
+    // SAFETY: `sigaction` is integers and a function address, for which zero is a value.
+    let mut action: libc::sigaction = unsafe { zeroed() };
+    // SAFETY: a null new action only asks; the kernel fills in `action`.
+    let result = unsafe { libc::sigaction(signal, ptr::null(), &raw mut action) };
+    result == 0 && action.sa_sigaction == libc::SIG_IGN
+}
+
+/// Runs `question` in a child process and returns its answer; `None` where there was no child or
+/// it died.
+///
+/// For what changes the process that tries it, as entering a namespace does. `question` must do
+/// nothing but system calls: other threads' locks stay locked in the child for ever.
+pub(super) fn ask_child(question: fn() -> bool) -> Option<bool> {
+    // SAFETY: the child makes system calls only, and leaves by `_exit`.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let status = i32::from(!question());
+        // SAFETY: always sound; runs no handlers of the parent's.
+        unsafe { libc::_exit(status) };
+    }
+    if child < 0 {
+        return None;
+    }
+    let mut status = 0;
+    loop {
+        // SAFETY: `child` is ours and unreaped; `status` is a live integer.
+        if unsafe { libc::waitpid(child, &raw mut status, 0) } == child {
+            break;
+        }
+        if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+            return None;
+        }
+    }
+    libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status) == 0)
+}

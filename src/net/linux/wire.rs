@@ -1,0 +1,359 @@
+//! The real network as a [`Wire`].
+//!
+//! One wire serves any number of targets in one thread, over both families and several interfaces:
+//! [`LinuxWire::add_route`] gives it another way out, and everything arrives at the one capture.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsFd;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
+
+use super::capture::{Capture, Caught};
+use super::clock::{self, ClockMap, ClockStep, Sample};
+use super::guard::{Guard, GuardChoice, GuardError};
+use super::privilege::PrivilegeError;
+use super::raw::Sender;
+use super::route::Route;
+use super::signals::{Request, Signals};
+use crate::net::{Facts, Frame, Received, Wire};
+use crate::time::{Clock, Instant, Stamp};
+
+/// What to open.
+#[derive(Clone, Debug)]
+pub struct OpenPlan {
+    /// The way to the first target.
+    pub route: Route,
+    /// The first source port; `None` or 0 for unpredictable ones.
+    pub source_port: Option<u16>,
+    /// How to keep the kernel silent.
+    pub guard: GuardChoice,
+    /// How many ports to guard, from 1; with a `source_port`, that one and those above it.
+    pub ports: u16,
+    /// Whether SIGINT and its family become events. They then stay blocked for the wire's life.
+    pub signals: bool,
+}
+
+/// Why the network cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A capability is missing.
+    #[error(transparent)]
+    Privilege(#[from] PrivilegeError),
+    /// The source port cannot be guarded.
+    #[error(transparent)]
+    Guard(#[from] GuardError),
+    /// The kernel refuses something else.
+    #[error("cannot open {what}: {source}")]
+    Io {
+        /// What was to be opened.
+        what: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+impl OpenError {
+    fn of(what: &'static str) -> impl Fn(io::Error) -> Self {
+        move |source| match source.raw_os_error() {
+            Some(libc::EPERM | libc::EACCES) => Self::Privilege(PrivilegeError::missing_net_raw()),
+            _ => Self::Io { what, source },
+        }
+    }
+}
+
+/// One source address on one interface.
+#[derive(Debug)]
+struct Lane {
+    source: IpAddr,
+    interface: u32,
+    scope_id: u32,
+    pinned: bool,
+    sender: Sender,
+    /// The port that was guarded when the lane was opened.
+    address: SocketAddr,
+}
+
+/// The real network.
+#[derive(Debug)]
+pub struct LinuxWire {
+    capture: Capture,
+    signals: Option<Signals>,
+    lanes: Vec<Lane>,
+    /// Which lane leads to a target.
+    targets: BTreeMap<IpAddr, usize>,
+    guards: BTreeMap<(IpAddr, u16), Guard>,
+    choice: GuardChoice,
+    map: ClockMap,
+    steps: Vec<ClockStep>,
+    facts: Facts,
+}
+
+impl LinuxWire {
+    /// Opens the sockets and guards the ports. Needs `CAP_NET_RAW` in effect; nothing that comes
+    /// after needs a privilege, except another lane and ports below 1024.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(plan: &OpenPlan) -> Result<Self, OpenError> {
+        // First, because the kernel switches its time stamping on in the background.
+        let capture = Capture::open().map_err(OpenError::of("a packet socket"))?;
+        let signals = if plan.signals {
+            Some(Signals::take().map_err(OpenError::of("a signal descriptor"))?)
+        } else {
+            None
+        };
+        // The default slack lets a wait of 1 ms last 50 µs longer. Without effect, no harm.
+        let _ = nix::sys::prctl::set_timerslack(1);
+        let Route { interface, mtu, source, .. } = &plan.route;
+        let facts = Facts {
+            interface: interface.name.clone(),
+            mtu: *mtu,
+            clock: Clock::Kernel,
+            guard: crate::net::GuardKind::Unneeded,
+        };
+        let mut wire = Self {
+            capture,
+            signals,
+            lanes: Vec::new(),
+            targets: BTreeMap::new(),
+            guards: BTreeMap::new(),
+            choice: plan.guard,
+            map: ClockMap::new(Sample::take()),
+            steps: Vec::new(),
+            facts,
+        };
+        let first = wire.add_route(&plan.route, plan.source_port)?;
+        for offset in 1..plan.ports {
+            let port = plan.source_port.filter(|&port| port != 0);
+            wire.take_port_of(*source, port.map(|port| port.saturating_add(offset)))?;
+        }
+        if let Some(guard) = wire.guards.get(&(*source, first.port())) {
+            wire.facts.guard = guard.kind();
+        }
+        Ok(wire)
+    }
+
+    /// Makes the target of `route` reachable, and says from which address and guarded port.
+    ///
+    /// Targets behind the same source address and interface share sockets and that port; a new
+    /// pair gets its own raw socket, which needs `CAP_NET_RAW`, and its own port: `port`, or an
+    /// unpredictable one.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn add_route(&mut self, route: &Route, port: Option<u16>) -> Result<SocketAddr, OpenError> {
+        let same = |lane: &Lane| {
+            (lane.source, lane.interface, lane.pinned)
+                == (route.source, route.interface.index, route.pinned)
+        };
+        if let Some(index) = self.lanes.iter().position(same) {
+            self.targets.insert(route.destination, index);
+            return Ok(self.lanes[index].address);
+        }
+        let sender = Sender::open(route).map_err(OpenError::of("a raw socket"))?;
+        self.capture
+            .add_source(route.source, route.interface.index)
+            .map_err(OpenError::of("the capture filter"))?;
+        let guard = Guard::take(route.source, port, route.scope_id, self.choice)?;
+        let address = guard.address();
+        self.install(guard)?;
+        self.targets.insert(route.destination, self.lanes.len());
+        self.lanes.push(Lane {
+            source: route.source,
+            interface: route.interface.index,
+            scope_id: route.scope_id,
+            pinned: route.pinned,
+            sender,
+            address,
+        });
+        Ok(address)
+    }
+
+    /// The first guarded address and port.
+    #[must_use]
+    pub fn source(&self) -> SocketAddr {
+        self.lanes.first().map_or((Ipv4Addr::UNSPECIFIED, 0).into(), |lane| lane.address)
+    }
+
+    /// Guards another port of the first source address, an unpredictable one for `None`, and
+    /// hears it from now on. Give it back with [`release_port`](Self::release_port).
+    ///
+    /// # Errors
+    /// [`GuardError`].
+    pub fn take_port(&mut self, port: Option<u16>) -> Result<u16, GuardError> {
+        self.take_port_of(self.source().ip(), port)
+    }
+
+    /// As [`take_port`](Self::take_port), of a source address that a route has brought.
+    ///
+    /// # Errors
+    /// [`GuardError`].
+    pub fn take_port_of(&mut self, source: IpAddr, port: Option<u16>) -> Result<u16, GuardError> {
+        let scope = self.lanes.iter().find(|lane| lane.source == source);
+        let guard = Guard::take(source, port, scope.map_or(0, |lane| lane.scope_id), self.choice)?;
+        self.install(guard)
+    }
+
+    fn install(&mut self, guard: Guard) -> Result<u16, GuardError> {
+        let (address, port) = (guard.address().ip(), guard.port());
+        self.capture.add_port(port).map_err(|source| GuardError::Io { port, address, source })?;
+        self.guards.insert((address, port), guard);
+        Ok(port)
+    }
+
+    /// Lets go of a guarded port, of every source address. From now on the kernel answers for it.
+    pub fn release_port(&mut self, port: u16) {
+        self.capture.remove_port(port);
+        self.guards.retain(|&(_, guarded), _| guarded != port);
+    }
+
+    /// The steps of the wall clock that were noticed since the last call.
+    pub fn clock_steps(&mut self) -> impl Iterator<Item = ClockStep> {
+        std::mem::take(&mut self.steps).into_iter()
+    }
+
+    /// Captured packets that the kernel has dropped because we did not fetch them in time.
+    pub fn drops(&mut self) -> u64 {
+        self.capture.drops()
+    }
+
+    /// The wall-clock time of a point in time, nanoseconds since 1970.
+    #[must_use]
+    pub const fn unix_ns(&self, at: Instant) -> u64 {
+        self.map.unix_ns(at)
+    }
+
+    /// The sender for a packet from `source` to `destination`.
+    fn sender(&self, source: IpAddr, destination: IpAddr) -> Option<&Sender> {
+        let exact = self.targets.get(&destination).and_then(|&index| self.lanes.get(index));
+        exact
+            .filter(|lane| lane.source == source)
+            // An answer to somebody who is no target of ours, or a forged source: by the family.
+            .or_else(|| self.lanes.iter().find(|lane| lane.source == source))
+            .or_else(|| self.lanes.iter().find(|lane| lane.source.is_ipv4() == source.is_ipv4()))
+            .map(|lane| &lane.sender)
+    }
+
+    /// What woke us up, or `None` for something that was not for us.
+    fn fetch(&mut self) -> io::Result<Option<Received>> {
+        if let Some(signals) = &mut self.signals {
+            match signals.next()? {
+                Some(Request::End) => return Ok(Some(Received::Interrupted)),
+                Some(Request::Status) => return Ok(Some(Received::StatusRequested)),
+                None => {}
+            }
+        }
+        let caught = self.capture.next().map_err(|error| self.explain(error))?;
+        Ok(caught.map(|caught| Received::Frame(self.frame(&caught))))
+    }
+
+    fn frame(&mut self, caught: &Caught) -> Frame {
+        // After the packet was fetched: see ClockMap::check.
+        let sample = Sample::take();
+        self.steps.extend(self.map.check(sample));
+        let read = Instant::from_nanos(sample.before);
+        let stamp = match caught.wall {
+            Some(wall) => Stamp { at: self.map.instant(wall, read), clock: Clock::Kernel },
+            None => Stamp { at: read, clock: Clock::User },
+        };
+        let bytes = self.capture.bytes(caught).to_vec();
+        Frame { dir: caught.dir, stamp, bytes, checksum: caught.checksum }
+    }
+
+    fn explain(&self, error: io::Error) -> io::Error {
+        let interface = &self.facts.interface;
+        let text = match error.raw_os_error() {
+            Some(libc::ENETDOWN) => {
+                format!("interface {interface} went down; `ip link set {interface} up` revives it")
+            }
+            Some(libc::ENODEV | libc::ENXIO) => format!("interface {interface} is gone"),
+            _ => format!("cannot capture on {interface}: {error}"),
+        };
+        io::Error::new(error.kind(), text)
+    }
+}
+
+impl Wire for LinuxWire {
+    fn now(&self) -> Instant {
+        clock::now()
+    }
+
+    fn send(&mut self, packet: &[u8]) -> io::Result<()> {
+        let invalid = |text| io::Error::new(io::ErrorKind::InvalidInput, text);
+        let (source, destination) =
+            addresses(packet).ok_or_else(|| invalid("a packet without an IP header"))?;
+        let sender = self
+            .sender(source, destination)
+            .ok_or_else(|| invalid("a packet of an IP version that no route was opened for"))?;
+        sender.send(packet, destination)
+    }
+
+    fn receive(&mut self, until: Instant) -> io::Result<Received> {
+        loop {
+            let left = until.since(clock::now());
+            let mut set = vec![PollFd::new(self.capture.as_fd(), PollFlags::POLLIN)];
+            if let Some(signals) = &self.signals {
+                set.push(PollFd::new(signals.as_fd(), PollFlags::POLLIN));
+            }
+            match ppoll(&mut set, Some(TimeSpec::from_duration(left)), None) {
+                Ok(0) if left.is_zero() => return Ok(Received::Timeout),
+                // Woken by the time; another look, since the clock decides.
+                Ok(0) | Err(Errno::EINTR) => {}
+                Ok(_) => {
+                    if let Some(received) = self.fetch()? {
+                        return Ok(received);
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+}
+
+/// The two addresses in an IP header, whatever the rest of the packet is.
+fn addresses(packet: &[u8]) -> Option<(IpAddr, IpAddr)> {
+    match packet.first()? >> 4 {
+        4 => {
+            let at = |from: usize| {
+                let octets: [u8; 4] = packet.get(from..from + 4)?.try_into().ok()?;
+                Some(IpAddr::from(Ipv4Addr::from(octets)))
+            };
+            Some((at(12)?, at(16)?))
+        }
+        6 => {
+            let at = |from: usize| {
+                let octets: [u8; 16] = packet.get(from..from + 16)?.try_into().ok()?;
+                Some(IpAddr::from(Ipv6Addr::from(octets)))
+            };
+            Some((at(8)?, at(24)?))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_from_broken_packets_too() {
+        let mut v4 = vec![0x45; 20];
+        v4[12..].copy_from_slice(&[192, 0, 2, 1, 198, 51, 100, 7]);
+        let expected = ("192.0.2.1".parse().unwrap(), "198.51.100.7".parse().unwrap());
+        assert_eq!(addresses(&v4), Some(expected), "its length field says 0x4545");
+        assert_eq!(addresses(&v4[..19]), None);
+        let mut v6 = vec![0x60; 40];
+        v6[8..].fill(0);
+        (v6[23], v6[39]) = (1, 2);
+        assert_eq!(addresses(&v6), Some(("::1".parse().unwrap(), "::2".parse().unwrap())));
+        assert_eq!(addresses(&[0x10; 40]), None);
+    }
+}
