@@ -12,7 +12,7 @@ use colored::Colorize as _;
 use super::{Environment, ExitStatus};
 use crate::cli::DemoArgs;
 use crate::cli::shared::ColorChoice;
-use crate::net::namespace;
+use crate::net::linux::namespace::{self, NamespaceError};
 use servers::{ANSWERS_AFTER_EOF, CLOSED, CLOSES_AFTER_US, CLOSES_FIRST, SILENT, Servers};
 
 /// One command of the demo, and what it shows.
@@ -27,7 +27,7 @@ struct Scene {
 /// Where no private network is to be had, or a scene cannot be played.
 pub fn run(args: &DemoArgs, environment: &Environment) -> anyhow::Result<ExitStatus> {
     // Before any thread is started: a user namespace is entered by a whole process.
-    namespace::enter_private()?;
+    enter()?;
     // They listen until the demo ends.
     let _servers = Servers::start().context("cannot start the demo's servers")?;
     let program = std::env::current_exe().context("cannot find this program's own file")?;
@@ -47,6 +47,11 @@ pub fn run(args: &DemoArgs, environment: &Environment) -> anyhow::Result<ExitSta
     }
     say(&farewell())?;
     Ok(if all_as_expected { ExitStatus::AsAsked } else { ExitStatus::Otherwise })
+}
+
+/// A private network: root needs no user namespace for it, and gets by where those are refused.
+fn enter() -> Result<(), NamespaceError> {
+    namespace::enter_network_only().or_else(|_| namespace::enter_private())
 }
 
 /// The scene's own words and the choices of output that hold for the whole demo.

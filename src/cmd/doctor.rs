@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::target::{Family, Services, Target, resolve};
 use super::{Environment, ExitStatus};
 use crate::cli::DoctorArgs;
-use crate::net::doctor::{Finding, Status, examine};
+use crate::net::linux::doctor::{Finding, Status, examine};
 
 /// A finding in the JSON stream.
 #[derive(Serialize)]

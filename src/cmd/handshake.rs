@@ -34,7 +34,7 @@ pub(crate) struct Plan {
 pub fn run(args: &HandshakeArgs, environment: &Environment) -> anyhow::Result<ExitStatus> {
     let plan = Plan {
         data: super::data::payload(&args.data)?,
-        then: args.then.clone(),
+        then: args.then,
         limits: Limits { wait: args.timing.timeout, deadline: args.timing.deadline },
     };
     let wanted = Wanted::new(&args.expect, Expect::Open);

@@ -1,7 +1,7 @@
 //! `shakedown probe`: SYN, SYN-ACK, RST, for many ports at a time. The server's application never
 //! hears of it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,8 +13,7 @@ use crate::cli::{Expect, ProbeArgs};
 use crate::driver::{Driver, DriverError, Flow, FlowSpec, HalfOpen, Step};
 use crate::event::{Event, FlowId, Outcome, ProbeResult, Run, Sink, Summary, Traffic};
 use crate::net::Wire;
-use crate::net::route::Route;
-use crate::net::wire::LinuxWire;
+use crate::net::linux::{LinuxWire, Route, privilege};
 use crate::time::Instant;
 
 /// One port to be probed.
@@ -50,22 +49,18 @@ pub fn run(args: &ProbeArgs, environment: &Environment) -> anyhow::Result<ExitSt
     let hosts = HostPorts::parse_all(&args.targets, args.ports.as_deref(), &Services::of_host())?;
     let wanted = Wanted::new(&args.expect, Expect::Open);
     let aims = find(&hosts, args)?;
-    let routes = aims.iter().map(|aim| Route::clone(&aim.route)).collect();
-    let mut wire = session::open_wire(routes, &args.source)?;
-    let extra_ports = take_extra_ports(&mut wire, &aims)?;
+    let routes = distinct_routes(&aims);
+    let mut wire = session::open_wire(&routes, &args.source)?;
+    let ports = take_ports(&mut wire, &aims, args.source.source_port)?;
+    privilege::drop_all()?;
     let plan = Plan { aims, parallel: usize::from(args.parallel), deadline: args.timing.deadline };
     let started = wire.now();
     let mut driver = Driver::new(wire, session::reporter(&args.output, environment));
     let tally = probe_all(&mut driver, plan, |wire, aim| {
-        let facts = wire.facts_for(&aim.route);
-        let local = match aim.copy.checked_sub(1) {
-            None => wire.source_for(&aim.route),
-            Some(copy) => extra_ports[&aim.route.source][copy],
-        };
-        let ends = (local, aim.remote);
-        let run = session::first_words("probe", aim.name.clone(), ends, facts, wire);
+        let ends = (ports[&aim.route.source][aim.copy], aim.remote);
+        let run = session::first_words("probe", aim.name.clone(), ends, &aim.route, wire);
         let timers = session::timers(&args.timing, Duration::ZERO);
-        let spec = session::specify(ends, facts, &args.offer, &args.source, timers)?;
+        let spec = session::specify(ends, aim.route.mtu, &args.offer, &args.source, timers)?;
         Ok((run, spec))
     })?;
     let elapsed = driver.now().since(started);
@@ -100,16 +95,29 @@ fn find(hosts: &[HostPorts], args: &ProbeArgs) -> anyhow::Result<VecDeque<Aim>> 
     Ok(aims)
 }
 
-/// Guards as many further ports of each source address as one target is repeated on it.
-fn take_extra_ports(
+/// The routes of all hosts, each host's once.
+fn distinct_routes(aims: &VecDeque<Aim>) -> Vec<&Route> {
+    let mut seen = HashSet::new();
+    aims.iter().map(|aim| &*aim.route).filter(|route| seen.insert(route.destination)).collect()
+}
+
+/// Guards, for each source address, as many ports as one target is repeated on it.
+fn take_ports(
     wire: &mut LinuxWire,
     aims: &VecDeque<Aim>,
+    first: Option<u16>,
 ) -> anyhow::Result<HashMap<IpAddr, Vec<SocketAddr>>> {
     let mut ports: HashMap<IpAddr, Vec<SocketAddr>> = HashMap::new();
     for aim in aims {
-        let taken = ports.entry(aim.route.source).or_default();
-        while taken.len() < aim.copy {
-            taken.push(wire.take_port(&aim.route, None)?);
+        let source = aim.route.source;
+        if !ports.contains_key(&source) {
+            // The port that was guarded with the route.
+            ports.insert(source, vec![wire.add_route(&aim.route, first)?]);
+        }
+        let taken = ports.entry(source).or_default();
+        while taken.len() <= aim.copy {
+            let port = wire.take_port_of(source, None)?;
+            taken.push(SocketAddr::new(source, port));
         }
     }
     Ok(ports)

@@ -15,10 +15,9 @@ use crate::cli::shared::{
 use crate::cli::value::Choice;
 use crate::driver::{FlowSpec, Open};
 use crate::event::{Run, Sink};
-use crate::net::guard::GuardChoice;
-use crate::net::privilege;
-use crate::net::route::{Route, RouteError, RouteOptions, route_to};
-use crate::net::wire::{LinuxWire, OpenPlan};
+use crate::net::linux::{
+    GuardChoice, LinuxWire, OpenPlan, Route, RouteError, RouteOptions, privilege, route_to,
+};
 use crate::net::{Facts, Wire};
 use crate::report::PipeWriter;
 use crate::report::human::{HumanReporter, Style};
@@ -64,12 +63,13 @@ impl Session<'_> {
     pub(crate) fn prepare(&self, environment: &Environment) -> anyhow::Result<Prepared> {
         let (target, addresses) = target::one(self.target)?;
         let (remote, route) = reach(&addresses, self.source)?;
-        let wire = open_wire(vec![route.clone()], self.source)?;
+        let wire = open_wire(&[&route], self.source)?;
+        privilege::drop_all()?;
         let name = target.shown_as(remote, self.output.numeric);
-        let (local, facts) = (wire.source_for(&route), wire.facts_for(&route));
-        let run = first_words(self.command, name, (local, remote), facts, &wire);
+        let ends = (wire.source(), remote);
+        let run = first_words(self.command, name, ends, &route, &wire);
         let timers = timers(self.timing, self.msl);
-        let spec = specify((local, remote), facts, self.offer, self.source, timers)?;
+        let spec = specify(ends, route.mtu, self.offer, self.source, timers)?;
         Ok(Prepared { wire, sink: reporter(self.output, environment), run, spec })
     }
 }
@@ -102,24 +102,25 @@ pub(crate) fn reach(
     }
 }
 
-/// Opens a wire over `routes`, and drops every privilege that is not needed any more.
+/// Opens a wire over `routes`. What privilege is left may be dropped once all ports are taken.
 ///
 /// # Errors
 /// A missing capability, a port that is taken: each with its remedy.
-pub(crate) fn open_wire(routes: Vec<Route>, source: &SourceArgs) -> anyhow::Result<LinuxWire> {
+pub(crate) fn open_wire(routes: &[&Route], source: &SourceArgs) -> anyhow::Result<LinuxWire> {
     privilege::ensure_net_raw()?;
     let guard = match source.guard {
         GuardArg::Auto => GuardChoice::Auto,
         GuardArg::Filter => GuardChoice::Filter,
         GuardArg::Minttl => GuardChoice::MinTtl,
     };
-    let wire = LinuxWire::open(&OpenPlan {
-        routes,
-        source_port: source.source_port,
-        guard,
-        signals: true,
-    })?;
-    privilege::drop_all()?;
+    let source_port = source.source_port;
+    let [first, others @ ..] = routes else { anyhow::bail!("there is nothing to send to") };
+    let route = Route::clone(first);
+    let plan = OpenPlan { route, source_port, guard, ports: 1, signals: true };
+    let mut wire = LinuxWire::open(&plan)?;
+    for route in others {
+        wire.add_route(route, source_port)?;
+    }
     Ok(wire)
 }
 
@@ -128,12 +129,13 @@ pub(crate) fn first_words(
     command: &'static str,
     name: String,
     (source, target): (SocketAddr, SocketAddr),
-    facts: &Facts,
+    route: &Route,
     wire: &LinuxWire,
 ) -> Run {
-    let Facts { interface, clock, guard, .. } = facts.clone();
+    let Facts { clock, guard, .. } = *wire.facts();
+    let interface = route.interface.name.clone();
     let at = wire.now();
-    let unix_ns = Some(wire.unix_ns(at));
+    let unix_ns = i64::try_from(wire.unix_ns(at)).ok();
     Run { command, name, target, source, interface, clock, guard, at, unix_ns }
 }
 
@@ -156,7 +158,7 @@ pub(crate) fn timers(timing: &TimingArgs, msl: Duration) -> Timers {
 /// The kernel has no randomness to give.
 pub(crate) fn specify(
     (local, remote): (SocketAddr, SocketAddr),
-    facts: &Facts,
+    mtu: u32,
     offer: &OfferArgs,
     source: &SourceArgs,
     timers: Timers,
@@ -168,7 +170,7 @@ pub(crate) fn specify(
         mss: match offer.mss {
             Some(Choice::Value(mss)) => Some(mss),
             Some(Choice::Absent) => None,
-            None => Some(mss_for(facts.mtu, remote.ip())),
+            None => Some(mss_for(mtu, remote.ip())),
         },
         window_scale: match offer.wscale {
             Some(Choice::Value(shift)) => Some(shift),

@@ -155,7 +155,7 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         self.next_flow += 1;
         self.report(id, &Event::Run(run))?;
         let flow = Flow::open(spec, now);
-        self.by_tuple.insert((flow.local(), flow.remote()), id);
+        self.by_tuple.insert(tuple_of(&flow), id);
         self.flows.insert(id, flow);
         self.touch(id)?;
         Ok(id)
@@ -168,7 +168,7 @@ impl<W: Wire, S: Sink> Driver<W, S> {
     pub fn forget(&mut self, id: FlowId) -> Result<Option<Flow>, DriverError> {
         self.flush_copies(|pending| pending.flow == id)?;
         let Some(flow) = self.flows.remove(&id) else { return Ok(None) };
-        self.by_tuple.remove(&(flow.local(), flow.remote()));
+        self.by_tuple.remove(&tuple_of(&flow));
         if let Some(at) = flow.wake_at {
             self.timers.remove(&(at, id));
         }
@@ -553,4 +553,11 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         self.report(id, &Event::Icmp { at: stamp, error, rejected })?;
         self.touch(id)
     }
+}
+
+/// The key of a flow: addresses and ports alone. The scope of a link-local address is not in
+/// a packet.
+fn tuple_of(flow: &Flow) -> (SocketAddr, SocketAddr) {
+    let plain = |address: SocketAddr| SocketAddr::new(address.ip(), address.port());
+    (plain(flow.local()), plain(flow.remote()))
 }

@@ -1,29 +1,14 @@
 //! The kernel: the [`Wire`] that carries our packets, the guard that keeps the kernel's own TCP
 //! quiet, routes, privileges and signals. Everything here knows bytes and time, nothing of TCP.
 
-mod capture;
-pub mod clock;
-pub mod doctor;
-mod filter;
-pub mod guard;
-pub mod namespace;
-pub mod privilege;
-mod raw;
-pub mod route;
-mod signals;
+#[cfg(target_os = "linux")]
+pub mod linux;
 pub mod sim;
-mod stamping;
-mod sys;
-mod undertaker;
-pub mod wire;
 
 use std::fmt;
 use std::io;
 
 use crate::time::{Clock, Instant, Stamp};
-
-#[cfg(target_os = "linux")]
-pub mod linux;
 
 /// Which way a packet went.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

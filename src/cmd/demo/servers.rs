@@ -6,7 +6,7 @@ use std::thread;
 
 use anyhow::Context as _;
 
-use crate::net::guard::{Guard, GuardChoice};
+use crate::net::linux::{Guard, GuardChoice};
 
 /// Echoes, and closes after us.
 pub(super) const CLOSES_AFTER_US: u16 = 7;

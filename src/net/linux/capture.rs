@@ -23,6 +23,10 @@ const BUFFER: usize = 1 << 16;
 /// Bytes of packets that the kernel keeps for us while we are busy.
 const KERNEL_BUFFER: i32 = 8 << 20;
 
+/// The kernel's own stamps, on arrival; the copies of what leaves arrive here too.
+pub(super) const STAMPS: i32 =
+    (libc::SOF_TIMESTAMPING_RX_SOFTWARE | libc::SOF_TIMESTAMPING_SOFTWARE).cast_signed();
+
 /// A packet that was captured; its bytes are in [`Capture::bytes`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Caught {
@@ -95,8 +99,7 @@ impl Capture {
     pub fn open() -> io::Result<Self> {
         let socket = Socket::new(Domain::PACKET, Type::DGRAM, None)?;
         let fd = socket.as_fd();
-        let stamps = libc::SOF_TIMESTAMPING_RX_SOFTWARE | libc::SOF_TIMESTAMPING_SOFTWARE;
-        sys::set_option(fd, libc::SOL_SOCKET, libc::SO_TIMESTAMPING, stamps.cast_signed())?;
+        sys::set_option(fd, libc::SOL_SOCKET, libc::SO_TIMESTAMPING, STAMPS)?;
         sys::set_option(fd, libc::SOL_PACKET, libc::PACKET_AUXDATA, 1)?;
         // Beyond the system's limit needs CAP_NET_ADMIN; up to it needs nothing.
         if sys::set_option(fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, KERNEL_BUFFER).is_err() {

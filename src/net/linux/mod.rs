@@ -11,11 +11,14 @@
 //! | [`clock`] | wall-clock stamps on the monotonic axis |
 //! | [`signals`] | SIGINT and its family as events |
 //! | [`wire`] | joins them into a [`Wire`](super::Wire) |
+//! | `stamping` | waits until the kernel's time stamps are on |
+//! | [`doctor`] | what this host can do |
 //! | [`namespace`] | a private network for the demo and the tests |
 //! | `sys` | the system calls that no safe crate offers |
 
 pub mod capture;
 pub mod clock;
+pub mod doctor;
 pub mod filter;
 pub mod guard;
 pub mod namespace;
@@ -23,6 +26,7 @@ pub mod privilege;
 pub mod raw;
 pub mod route;
 pub mod signals;
+mod stamping;
 mod sys;
 mod undertaker;
 pub mod wire;

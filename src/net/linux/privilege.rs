@@ -16,8 +16,8 @@ pub enum Privilege {
     Raised,
 }
 
-/// Why packets cannot be made by hand here. Its `Display` is several lines: what is missing, and
-/// the commands that remedy it.
+/// Why packets cannot be made by hand here. Its `Display` is one line: what is missing, and the
+/// command that remedies it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PrivilegeError {
     executable: PathBuf,
@@ -51,20 +51,17 @@ impl PrivilegeError {
     /// The command that grants the capability for good.
     #[must_use]
     pub fn setcap_line(&self) -> String {
-        format!("sudo setcap cap_net_raw+ep {}", quoted(&self.executable.to_string_lossy()))
+        format!("sudo setcap cap_net_raw+p {}", quoted(&self.executable.to_string_lossy()))
     }
 }
 
 impl fmt::Display for PrivilegeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = quoted(&self.executable.to_string_lossy());
-        writeln!(f, "CAP_NET_RAW is missing, which hand-made packets need")?;
+        f.write_str("CAP_NET_RAW is missing, which hand-made packets need: ")?;
         if let Some(obstacle) = self.obstacle {
-            writeln!(f, "  note:           {obstacle}")?;
+            write!(f, "{obstacle}; else ")?;
         }
-        writeln!(f, "  grant it once:  {}", self.setcap_line())?;
-        writeln!(f, "  or run as root: sudo {path} ...")?;
-        write!(f, "  or try without: {path} demo")
+        write!(f, "run `{}` once, or use sudo; `shakedown demo` needs neither", self.setcap_line())
     }
 }
 
@@ -122,10 +119,8 @@ mod tests {
             PrivilegeError { executable: "/home/me/my tools/shakedown".into(), obstacle: None };
         assert_eq!(
             error.to_string(),
-            "CAP_NET_RAW is missing, which hand-made packets need\n  \
-               grant it once:  sudo setcap cap_net_raw+ep '/home/me/my tools/shakedown'\n  \
-               or run as root: sudo '/home/me/my tools/shakedown' ...\n  \
-               or try without: '/home/me/my tools/shakedown' demo"
+            "CAP_NET_RAW is missing, which hand-made packets need: run `sudo setcap cap_net_raw+p \
+             '/home/me/my tools/shakedown'` once, or use sudo; `shakedown demo` needs neither"
         );
         assert_eq!(quoted("/opt/it's"), r"'/opt/it'\''s'");
     }
@@ -133,7 +128,7 @@ mod tests {
     #[test]
     fn an_obstacle_to_the_remedy_is_told() {
         let error = PrivilegeError { executable: "/x".into(), obstacle: Some("nosuid") };
-        assert!(error.to_string().contains("\n  note:           nosuid\n"));
+        assert!(error.to_string().contains("need: nosuid; else run `sudo setcap"));
     }
 
     #[test]

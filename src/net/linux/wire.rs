@@ -19,6 +19,7 @@ use super::privilege::PrivilegeError;
 use super::raw::Sender;
 use super::route::Route;
 use super::signals::{Request, Signals};
+use super::stamping;
 use crate::net::{Facts, Frame, Received, Wire};
 use crate::time::{Clock, Instant, Stamp};
 
@@ -134,6 +135,8 @@ impl LinuxWire {
         if let Some(guard) = wire.guards.get(&(*source, first.port())) {
             wire.facts.guard = guard.kind();
         }
+        // Failing is harmless: a packet without the kernel's stamp says so.
+        let _ = stamping::wait_until_on();
         Ok(wire)
     }
 

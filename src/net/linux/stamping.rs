@@ -11,6 +11,7 @@ use std::os::fd::AsFd;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::{Domain, Socket, Type};
 
+use super::capture::STAMPS;
 use super::sys;
 
 /// Datagrams to send before we go on without: a few milliseconds.
@@ -21,17 +22,19 @@ const ATTEMPTS: usize = 400;
 ///
 /// # Errors
 /// There is no loopback to try it on. Harmless for the same reason.
-pub(crate) fn wait_until_on(stamps: libc::c_uint) -> io::Result<()> {
+pub(super) fn wait_until_on() -> io::Result<()> {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
-    sys::set_option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPING, &stamps)?;
+    sys::set_option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPING, STAMPS)?;
     socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
     socket.connect(&socket.local_addr()?)?;
     let mut byte = [0];
     for _ in 0..ATTEMPTS {
         socket.send(&byte)?;
         poll(&mut [PollFd::new(socket.as_fd(), PollFlags::POLLIN)], PollTimeout::from(1_u8))?;
-        if sys::receive(socket.as_fd(), &mut byte)?.is_some_and(|got| got.stamp.is_some()) {
-            break;
+        match sys::receive_packet(socket.as_fd(), &mut byte) {
+            Ok(packet) if packet.stamp.is_some() => break,
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+            _ => {}
         }
     }
     Ok(())
