@@ -5,8 +5,8 @@
 # answers. Nothing else is needed: the guard that keeps the kernel from resetting our connections is
 # an ordinary listening socket, and no firewall rule, route or sysctl is ever touched.
 #
-# "+ep" puts it into the permitted and the effective set at exec; the program drops it as soon as
-# its sockets are open. A file capability does not survive a rebuild: run this again afterwards.
+# "+p" puts it into the permitted set at exec; the program raises it itself, and only while it
+# needs it. A file capability does not survive a rebuild: run this again afterwards.
 # It has no effect on a file system that is mounted nosuid.
 #
 # usage: scripts/setcap.sh [BINARY]     default: target/release/shakedown
@@ -27,8 +27,8 @@ if ! command -v setcap >/dev/null; then
 fi
 
 if [ "$(id -u)" = 0 ]; then
-    setcap cap_net_raw+ep "$binary"
+    setcap cap_net_raw+p "$binary"
 else
-    sudo "$(command -v setcap)" cap_net_raw+ep "$binary"
+    sudo "$(command -v setcap)" cap_net_raw+p "$binary"
 fi
 getcap "$binary"

@@ -7,6 +7,8 @@ What is measured, for each start of each tool:
 - CPU: user plus system time of the process, by wait4;
 and once more in a round of its own, because the measuring process would blur it:
 - memory: peak resident set, by GNU time.
+
+nping waits a second after its only probe unless it is given a shorter delay; it is.
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ def tools(binary: str) -> list[Tool]:
         Tool("shakedown", [binary, "probe", f"{ADDRESS}:{port}"], [binary, "--version"]),
         Tool("hping3", ["hping3", "-I", "lo", "-S", "-c", "1", "-p", port, ADDRESS],
              ["hping3", "--version"]),
-        Tool("nping", ["nping", "--tcp", "-c", "1", "-p", port, ADDRESS], ["nping", "--version"]),
+        Tool("nping", ["nping", "--tcp", "-c", "1", "--delay", "1ms", "-p", port, ADDRESS], ["nping", "--version"]),
         Tool("nmap", ["nmap", "-sS", "-n", "-Pn", "-p", port, ADDRESS], ["nmap", "--version"]),
         Tool("tcping-rs", ["tcping", f"{ADDRESS}:{port}", "-c", "1"], ["tcping", "--version"]),
         Tool("nc", ["nc", "-z", ADDRESS, port], ["dpkg-query", "-W", "netcat-openbsd"]),

@@ -127,6 +127,8 @@ pub(crate) struct Topology {
 pub(crate) const CLIENT_VETH: &str = "toserver";
 /// The server's interface in the veth topology.
 pub(crate) const SERVER_VETH: &str = "toclient";
+const CLIENT_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+const SERVER_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2);
 const PREFIX_V4: u8 = 24;
 const PREFIX_V6: u8 = 64;
 
@@ -158,6 +160,8 @@ impl Topology {
         }
         topology.client.within(|| netlink::set_up(CLIENT_VETH))?;
         topology.server.within(|| netlink::set_up(SERVER_VETH))?;
+        topology.client.within(|| netlink::await_ready(CLIENT_VETH, CLIENT_V6))?;
+        topology.server.within(|| netlink::await_ready(SERVER_VETH, SERVER_V6))?;
         Ok(topology)
     }
 
@@ -167,7 +171,7 @@ impl Topology {
             (Link::Loopback, Family::V4) => IpAddr::V4(Ipv4Addr::LOCALHOST),
             (Link::Loopback, Family::V6) => IpAddr::V6(Ipv6Addr::LOCALHOST),
             (Link::Veth, Family::V4) => IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)),
-            (Link::Veth, Family::V6) => IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2)),
+            (Link::Veth, Family::V6) => IpAddr::V6(SERVER_V6),
         }
     }
 
@@ -176,7 +180,7 @@ impl Topology {
         match (self.link, family) {
             (Link::Loopback, _) => self.address(family),
             (Link::Veth, Family::V4) => IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
-            (Link::Veth, Family::V6) => IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
+            (Link::Veth, Family::V6) => IpAddr::V6(CLIENT_V6),
         }
     }
 }

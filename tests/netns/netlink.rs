@@ -2,10 +2,13 @@
 //!
 //! Independent of the code under test on purpose, and small enough not to need typed messages.
 
+use crate::patience;
 use anyhow::{Context, Result, bail};
 use netlink_sys::{Socket, SocketAddr, protocols};
 use nix::errno::Errno;
-use std::net::IpAddr;
+use nix::net::if_::InterfaceFlags;
+use std::fs;
+use std::net::{IpAddr, Ipv6Addr};
 
 const NLM_F_REQUEST: u16 = 1;
 const NLM_F_ACK: u16 = 4;
@@ -21,6 +24,8 @@ const IFLA_NET_NS_FD: u16 = 28;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
 const VETH_INFO_PEER: u16 = 1;
+const OWN_INDEX: u32 = 12;
+const PEER_INDEX: u32 = 13;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFA_FLAGS: u16 = 8;
@@ -108,14 +113,18 @@ fn index_of(name: &str) -> Result<u32> {
 }
 
 /// Makes a veth pair: `name` in this thread's namespace, `peer` in the one behind `peer_ns`.
+///
+/// Their numbers differ on purpose. Were they equal, the kernel would take the devices for ordinary
+/// ones (`linkwatch_urgent_event`) and activate the first up to a second after its carrier came;
+/// until then it would lose every packet.
 pub(crate) fn add_veth(name: &str, peer: &str, peer_ns: i32) -> Result<()> {
-    let peer_link = link_message(0, 0, 0)
+    let peer_link = link_message(PEER_INDEX, 0, 0)
         .text(IFLA_IFNAME, peer)
         .attribute(IFLA_NET_NS_FD, &peer_ns.to_ne_bytes());
     let info = Body::default()
         .text(IFLA_INFO_KIND, "veth")
         .nest(IFLA_INFO_DATA, Body::default().nest(VETH_INFO_PEER, peer_link));
-    let body = link_message(0, 0, 0).text(IFLA_IFNAME, name).nest(IFLA_LINKINFO, info);
+    let body = link_message(OWN_INDEX, 0, 0).text(IFLA_IFNAME, name).nest(IFLA_LINKINFO, info);
     request(protocols::NETLINK_ROUTE, RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE_EXCL, &body)
         .with_context(|| format!("cannot create the veth pair {name}/{peer}"))?;
     Ok(())
@@ -127,6 +136,38 @@ pub(crate) fn set_up(name: &str) -> Result<()> {
     request(protocols::NETLINK_ROUTE, RTM_NEWLINK, NLM_F_ACK, &body)
         .with_context(|| format!("cannot set {name} up"))?;
     Ok(())
+}
+
+/// Waits until an interface of this thread's namespace carries packets and answers for `address`.
+pub(crate) fn await_ready(name: &str, address: Ipv6Addr) -> Result<()> {
+    await_carrier(name)?;
+    // Addresses come into use, and neighbours' questions are heard, from a work queue; a question
+    // that comes too early is repeated a second later.
+    let [.., one, two, three] = address.octets();
+    let group = format!("ff0200000000000000000001ff{one:02x}{two:02x}{three:02x}");
+    patience::until("its IPv6 addresses", || {
+        let addresses = fs::read_to_string("/proc/thread-self/net/if_inet6")?;
+        let mut flags = addresses.lines().filter(|line| line.ends_with(name));
+        let tentative = flags.any(|line| line.split_whitespace().nth(4).is_some_and(is_tentative));
+        let link_local = addresses.lines().any(|line| line.starts_with("fe80"));
+        let groups = fs::read_to_string("/proc/thread-self/net/igmp6")?;
+        Ok(!tentative && link_local && groups.contains(&group))
+    })
+}
+
+fn is_tentative(flags: &str) -> bool {
+    const IFA_F_TENTATIVE: u8 = 0x40;
+    u8::from_str_radix(flags, 16).is_ok_and(|flags| flags & IFA_F_TENTATIVE != 0)
+}
+
+fn await_carrier(name: &str) -> Result<()> {
+    patience::until("the carrier", || {
+        let mut addresses = nix::ifaddrs::getifaddrs()?;
+        let running = InterfaceFlags::IFF_RUNNING;
+        Ok(addresses.any(|one| one.interface_name == name && one.flags.contains(running)))
+    })?;
+    // The flag comes a moment before the queue is there, but under the same lock as this.
+    set_up(name)
 }
 
 /// Gives an interface of this thread's namespace an address, usable at once.

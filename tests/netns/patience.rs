@@ -2,24 +2,29 @@
 //! says that it waits for nothing.
 
 use anyhow::{Result, bail};
-use nix::poll::{PollTimeout, poll, ppoll};
+use nix::poll::ppoll;
 use nix::sys::time::{TimeSpec, TimeValLike};
+use nix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 
 /// After this long without what must come, a test fails. Far above anything that happens on a
 /// loaded machine.
-pub(crate) const LONGEST: Duration = Duration::from_secs(30);
+pub(crate) const LONGEST: Duration = Duration::from_secs(20);
 
 /// Waits until `condition` holds.
 pub(crate) fn until(what: &str, mut condition: impl FnMut() -> Result<bool>) -> Result<()> {
-    let naps = LONGEST.as_millis();
-    for _ in 0..naps {
+    let start = now()?;
+    while now()?.saturating_sub(start) < LONGEST {
         if condition()? {
             return Ok(());
         }
-        poll(&mut [], PollTimeout::from(1u8)).ok();
+        idle(Duration::from_millis(1));
     }
     bail!("waited {LONGEST:?} in vain for {what}")
+}
+
+fn now() -> Result<Duration> {
+    Ok(clock_gettime(ClockId::CLOCK_MONOTONIC)?.into())
 }
 
 /// Lets others run for a moment.

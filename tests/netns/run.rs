@@ -211,10 +211,13 @@ impl Finished {
         u16::try_from(port.context("no source port")?).context("source port")
     }
 
-    /// The states of one end, in the order in which it reported them.
+    /// The states of one end, in the order in which it reported them. How things stood before the
+    /// first segment is no move of this connection.
     pub(crate) fn states(&self, end: &str) -> Vec<String> {
-        let moves: Vec<&Value> =
-            self.of_type("transition").filter(|event| event["end"] == end).collect();
+        let moves: Vec<&Value> = self
+            .of_type("transition")
+            .filter(|event| event["end"] == end && event["cause"] != "start")
+            .collect();
         let start = moves.first().map(|first| &first["from"]);
         let text = |state: &Value| state.as_str().unwrap_or("?").to_owned();
         start.into_iter().chain(moves.iter().map(|event| &event["to"])).map(text).collect()

@@ -202,7 +202,7 @@ fn checksums(family: Family) -> Result<()> {
     read_to_end(&mut stream)?;
     drop(stream);
     server.idle()?;
-    ensure!(tshark::complaints(&mut sniffer)?.is_empty());
+    ensure!(tshark::complaints(&mut sniffer, topology.client_address(family))?.is_empty());
     Ok(())
 }
 

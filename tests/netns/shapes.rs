@@ -79,7 +79,8 @@ impl Shape {
         }
     }
 
-    /// Our states after ESTABLISHED (after SYN-SENT for a probe), in each order that the RFC
+    /// Our states after ESTABLISHED (after SYN-SENT for a probe, which the SYN-ACK may take to
+    /// ESTABLISHED although its ACK never leaves), in each order that the RFC
     /// allows: a FIN that is fused with the ACK of ours is worked off in FIN-WAIT-2 or skips it.
     pub(crate) const fn client_ends(self) -> &'static [&'static [&'static str]] {
         match self {
@@ -89,7 +90,7 @@ impl Shape {
             ],
             Self::Passive => &[&["CLOSE-WAIT", "LAST-ACK", "CLOSED"]],
             Self::Simultaneous => &[&["FIN-WAIT-1", "CLOSING", "TIME-WAIT", "CLOSED"]],
-            Self::Probe => &[&["CLOSED"]],
+            Self::Probe => &[&["ESTABLISHED", "CLOSED"], &["CLOSED"]],
         }
     }
 

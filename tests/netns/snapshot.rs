@@ -1,4 +1,4 @@
-//! What a host looks like from outside a program: rules, routes, settings, sockets.
+//! What a host looks like from outside a program: rules, routes, settings, raw sockets.
 
 use crate::namespace::Namespace;
 use anyhow::{Result, ensure};
@@ -30,11 +30,6 @@ impl Snapshot {
                 facts.insert(name.to_owned(), own(name));
             }
             facts.insert("ipv6_route".to_owned(), ipv6_routes());
-            // Without their heading and the sockets of the harness, which carry no TCP.
-            for name in ["raw", "raw6", "packet"] {
-                let count = own(name).lines().skip(1).count();
-                facts.insert(format!("sockets: {name}"), count.to_string());
-            }
             settings(Path::new("/proc/sys/net"), &mut facts);
             Ok(Self(facts))
         })
@@ -48,6 +43,13 @@ impl Snapshot {
         }
         Ok(())
     }
+}
+
+/// How many raw and packet sockets are open in a namespace.
+pub(crate) fn raw_sockets(namespace: &Namespace) -> Result<usize> {
+    // Each list has a heading.
+    let count = |name| own(name).lines().skip(1).count();
+    namespace.within(|| Ok(["raw", "raw6", "packet"].map(count).iter().sum()))
 }
 
 fn own(name: &str) -> String {

@@ -103,7 +103,7 @@ fn nothing_wrong_in_a_capture(family: Family) -> Result<()> {
         // A server that is dropped too early would reset what is still open.
         server.idle()?;
     }
-    let complaints = tshark::complaints(&mut sniffer)?;
+    let complaints = tshark::complaints(&mut sniffer, topology.client_address(family))?;
     ensure!(complaints.is_empty(), "tshark complains:\n{}", complaints.join("\n"));
     Ok(())
 }
