@@ -56,7 +56,7 @@ impl Signals {
     ///
     /// # Errors
     /// The descriptor cannot be read.
-    pub fn next(&mut self) -> io::Result<Option<Request>> {
+    pub fn read(&mut self) -> io::Result<Option<Request>> {
         let Some(info) = self.descriptor.read_signal()? else { return Ok(None) };
         if i32::try_from(info.ssi_signo) == Ok(libc::SIGQUIT) {
             return Ok(Some(Request::Status));
