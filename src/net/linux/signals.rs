@@ -81,3 +81,28 @@ impl Drop for Signals {
         let _ = self.before.thread_set_mask();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::signal::raise;
+
+    use super::*;
+
+    #[test]
+    fn the_first_request_to_end_is_an_event_and_the_second_is_deadly() {
+        // In a thread of its own, since the mask is a thread's. SIGTERM, since a test run in the
+        // background may ignore the others.
+        std::thread::spawn(|| {
+            let before = SigSet::thread_get_mask().unwrap();
+            let mut signals = Signals::take().unwrap();
+            assert_eq!(signals.read().unwrap(), None);
+            raise(Signal::SIGTERM).unwrap();
+            assert_eq!(signals.read().unwrap(), Some(Request::End));
+            assert!(!SigSet::thread_get_mask().unwrap().contains(Signal::SIGTERM));
+            drop(signals);
+            assert_eq!(SigSet::thread_get_mask().unwrap(), before);
+        })
+        .join()
+        .unwrap();
+    }
+}

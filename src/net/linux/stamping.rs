@@ -67,3 +67,16 @@ impl Stamping {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stamps_come_once_they_are_asked_for() {
+        // Takes 20 ms on a busy machine; the limit is for one without any stamps.
+        let stamping = Stamping::request().unwrap();
+        assert!(stamping.wait(Duration::from_secs(60)));
+        assert!(stamping.is_on(), "and they stay on");
+    }
+}

@@ -218,10 +218,19 @@ impl LinuxWire {
         Ok(port)
     }
 
-    /// Lets go of a guarded port, of every source address. From now on the kernel answers for it.
+    /// Lets go of a guarded port of the first source address. From now on the kernel answers for
+    /// it: late segments are reset.
     pub fn release_port(&mut self, port: u16) {
-        self.capture.remove_port(port);
-        self.guards.retain(|&(_, guarded), _| guarded != port);
+        self.release_port_of(self.source().ip(), port);
+    }
+
+    /// As [`release_port`](Self::release_port), of a source address that a route has brought.
+    pub fn release_port_of(&mut self, source: IpAddr, port: u16) {
+        self.guards.remove(&(source, port));
+        let elsewhere = |lane: &Lane| self.guards.contains_key(&(lane.source, port));
+        if !self.lanes.iter().any(elsewhere) {
+            self.capture.remove_port(port);
+        }
     }
 
     /// The steps of the wall clock that were noticed since the last call.

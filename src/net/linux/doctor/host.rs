@@ -14,14 +14,15 @@ pub(super) fn examine() -> Vec<Finding> {
 }
 
 fn kernel() -> Finding {
-    let (topic, need) = ("kernel", (3, 15));
+    // Where sockets that get the IPv6 header from us can say so, the youngest thing we use.
+    let (topic, need) = ("kernel", (4, 5));
     let Ok(release) = uname().map(|name| name.release().to_string_lossy().into_owned()) else {
         return Finding::new(topic, Status::Info, "unknown release");
     };
     match version(&release) {
         Some(version) if version < need => {
             let text = format!("Linux {release} is older than what this program was made for");
-            Finding::new(topic, Status::Limited, text).remedy("use a kernel of this decade")
+            Finding::new(topic, Status::Limited, text).remedy("use Linux 4.5 or later")
         }
         _ => Finding::new(topic, Status::Good, format!("Linux {release}")),
     }
@@ -58,7 +59,7 @@ fn firewall_signs() -> Vec<String> {
     let mut signs: Vec<String> = ["nf_tables", "ip_tables", "ip6_tables", "nf_conntrack", "ip_set"]
         .into_iter()
         .filter(|name| loaded(name))
-        .map(|name| format!("{name} is loaded"))
+        .map(|name| format!("{name} is present"))
         .collect();
     for file in ["ip_tables_names", "ip6_tables_names"] {
         let tables = read(&format!("/proc/thread-self/net/{file}")).unwrap_or_default();
@@ -122,8 +123,8 @@ mod tests {
     #[test]
     fn signs_of_a_firewall_are_called_signs() {
         assert_eq!(firewall(&[]).status, Status::Good);
-        let finding = firewall(&["nf_tables is loaded".to_owned(), "2 tables".to_owned()]);
+        let finding = firewall(&["nf_tables is present".to_owned(), "2 tables".to_owned()]);
         assert_eq!(finding.status, Status::Info);
-        assert_eq!(finding.text, "there may be one: nf_tables is loaded; 2 tables");
+        assert_eq!(finding.text, "there may be one: nf_tables is present; 2 tables");
     }
 }
