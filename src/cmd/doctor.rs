@@ -38,7 +38,7 @@ pub fn run(args: &DoctorArgs, environment: &Environment) -> anyhow::Result<ExitS
         }
         None => None,
     };
-    let findings = examine(target, args.interface.as_deref());
+    let findings = examine(target);
     colored::control::set_override(environment.colours(args.color.color));
     let mut out = std::io::stdout().lock();
     for finding in &findings {

@@ -13,7 +13,7 @@ use crate::cli::{Expect, ProbeArgs};
 use crate::driver::{Driver, DriverError, Flow, FlowSpec, HalfOpen, Step};
 use crate::event::{Event, FlowId, Outcome, ProbeResult, Run, Sink, Summary, Traffic};
 use crate::net::Wire;
-use crate::net::linux::{LinuxWire, Route, privilege};
+use crate::net::linux::{LinuxWire, Route, Stamping, privilege};
 use crate::time::Instant;
 
 /// One port to be probed.
@@ -46,11 +46,12 @@ pub(crate) struct Plan {
 /// # Errors
 /// Whatever keeps this host from measuring.
 pub fn run(args: &ProbeArgs, environment: &Environment) -> anyhow::Result<ExitStatus> {
+    let stamping = Stamping::request();
     let hosts = HostPorts::parse_all(&args.targets, args.ports.as_deref(), &Services::of_host())?;
     let wanted = Wanted::new(&args.expect, Expect::Open);
     let aims = find(&hosts, args)?;
     let routes = distinct_routes(&aims);
-    let mut wire = session::open_wire(&routes, &args.source)?;
+    let mut wire = session::open_wire(&routes, &args.source, stamping)?;
     let ports = take_ports(&mut wire, &aims, args.source.source_port)?;
     privilege::drop_all()?;
     let plan = Plan { aims, parallel: usize::from(args.parallel), deadline: args.timing.deadline };

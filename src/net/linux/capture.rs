@@ -13,19 +13,17 @@ use std::os::fd::{AsFd, BorrowedFd};
 use socket2::{Domain, SockFilter, Socket, Type};
 
 use super::filter::{Coverage, program};
-use super::sys;
 use super::undertaker::Undertaker;
+use super::{stamping, sys};
 use crate::net::{ChecksumTrust, Dir};
 use crate::wire::{IpPayload, parse_ip};
 
 /// The largest IP packet. Receive offload merges segments up to this.
 const BUFFER: usize = 1 << 16;
+/// The loopback brings our own kernel's ICMP errors. Its index is 1 in every namespace.
+const LOOPBACK: u32 = 1;
 /// Bytes of packets that the kernel keeps for us while we are busy.
 const KERNEL_BUFFER: i32 = 8 << 20;
-
-/// The kernel's own stamps, on arrival; the copies of what leaves arrive here too.
-pub(super) const STAMPS: i32 =
-    (libc::SOF_TIMESTAMPING_RX_SOFTWARE | libc::SOF_TIMESTAMPING_SOFTWARE).cast_signed();
 
 /// A packet that was captured; its bytes are in [`Capture::bytes`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,6 +74,19 @@ impl View {
             IpPayload::Other(_) => None,
         }
     }
+
+    /// Puts the filter for this view in the place of the one before, if any.
+    fn attach_to(&self, socket: &Socket) -> io::Result<Coverage> {
+        let mut interfaces = self.interfaces.clone();
+        if !interfaces.contains(&LOOPBACK) {
+            interfaces.push(LOOPBACK);
+        }
+        let coverage = Coverage::of(&self.ports);
+        let program = program(&interfaces, &self.sources, &coverage);
+        let program: Vec<SockFilter> = program.into_iter().map(Into::into).collect();
+        socket.attach_filter(&program)?;
+        Ok(coverage)
+    }
 }
 
 /// The packet socket.
@@ -91,29 +102,30 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// Opens a capture that hears nothing until it is told [what](Self::add_source). Needs
-    /// `CAP_NET_RAW`.
+    /// Opens a capture of packets from and to `port` of `source` on the interface with index
+    /// `interface`. Needs `CAP_NET_RAW`.
     ///
     /// # Errors
     /// The kernel refuses the socket or one of its options.
-    pub fn open() -> io::Result<Self> {
+    pub fn open(source: IpAddr, interface: u32, port: u16) -> io::Result<Self> {
         let socket = Socket::new(Domain::PACKET, Type::DGRAM, None)?;
         let fd = socket.as_fd();
-        sys::set_option(fd, libc::SOL_SOCKET, libc::SO_TIMESTAMPING, STAMPS)?;
+        sys::set_option(fd, libc::SOL_SOCKET, libc::SO_TIMESTAMPING, stamping::SOFTWARE)?;
         sys::set_option(fd, libc::SOL_PACKET, libc::PACKET_AUXDATA, 1)?;
         // Beyond the system's limit needs CAP_NET_ADMIN; up to it needs nothing.
         if sys::set_option(fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, KERNEL_BUFFER).is_err() {
             sys::set_option(fd, libc::SOL_SOCKET, libc::SO_RCVBUF, KERNEL_BUFFER)?;
         }
-        let coverage = Coverage::Exact(Vec::new());
-        attach(&socket, &[], &BTreeSet::new(), &coverage)?;
+        let view =
+            View { interfaces: vec![interface], sources: [source].into(), ports: [port].into() };
+        let coverage = view.attach_to(&socket)?;
         // Every interface: see the filter.
         sys::bind_packet(fd, libc::ETH_P_ALL as u16, 0)?;
         let undertaker = Undertaker::hire(fd).ok();
         Ok(Self {
             socket,
             _undertaker: undertaker,
-            view: View::default(),
+            view,
             coverage,
             buffer: vec![0; BUFFER],
             drops: 0,
@@ -159,10 +171,7 @@ impl Capture {
     }
 
     fn refresh(&mut self) -> io::Result<()> {
-        let View { interfaces, sources, ports } = &self.view;
-        let coverage = Coverage::of(ports, sources.len());
-        attach(&self.socket, interfaces, sources, &coverage)?;
-        self.coverage = coverage;
+        self.coverage = self.view.attach_to(&self.socket)?;
         Ok(())
     }
 
@@ -170,7 +179,7 @@ impl Capture {
     ///
     /// # Errors
     /// The socket failed.
-    pub fn next(&mut self) -> io::Result<Option<Caught>> {
+    pub fn receive(&mut self) -> io::Result<Option<Caught>> {
         loop {
             let info = match sys::receive_packet(self.socket.as_fd(), &mut self.buffer) {
                 Ok(info) => info,
@@ -208,29 +217,75 @@ impl AsFd for Capture {
     }
 }
 
-fn attach(
-    socket: &Socket,
-    interfaces: &[u32],
-    sources: &BTreeSet<IpAddr>,
-    coverage: &Coverage,
-) -> io::Result<()> {
-    // The loopback brings our own kernel's ICMP errors. Its index is 1 in every namespace.
-    let mut interfaces = interfaces.to_vec();
-    if !interfaces.contains(&LOOPBACK) {
-        interfaces.push(LOOPBACK);
-    }
-    let program: Vec<SockFilter> =
-        program(&interfaces, sources, coverage).into_iter().map(Into::into).collect();
-    socket.attach_filter(&program)
-}
-
-const LOOPBACK: u32 = 1;
-
 /// What the kernel says about a packet's checksum.
 const fn trust(status: u32) -> ChecksumTrust {
     if status & (libc::TP_STATUS_CSUMNOTREADY | libc::TP_STATUS_CSUM_VALID) == 0 {
         ChecksumTrust::Verify
     } else {
         ChecksumTrust::Vouched
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Flags, IpHeader, Packet, Segment};
+
+    fn packet(src: &str, src_port: u16, dst: &str, dst_port: u16) -> Vec<u8> {
+        let (src, dst) = (src.parse().unwrap(), dst.parse().unwrap());
+        let ip = IpHeader { src, dst, ttl: 64, tos: 0, id: 0, dont_fragment: true, flow_label: 0 };
+        let segment = Segment { src_port, dst_port, flags: Flags::SYN, ..Segment::default() };
+        Packet { ip, segment }.emit().unwrap()
+    }
+
+    fn view() -> View {
+        View {
+            interfaces: vec![2],
+            sources: ["192.0.2.1".parse().unwrap()].into(),
+            ports: [40000, 40001].into(),
+        }
+    }
+
+    #[test]
+    fn a_packet_is_ours_by_the_end_that_its_direction_names() {
+        let out = packet("192.0.2.1", 40000, "198.51.100.7", 443);
+        let back = packet("198.51.100.7", 443, "192.0.2.1", 40001);
+        assert_eq!(view().wants(true, &out), Some(Dir::Tx));
+        assert_eq!(view().wants(false, &back), Some(Dir::Rx));
+        assert_eq!(view().wants(false, &out), None, "our own packet, seen arriving");
+        assert_eq!(view().wants(true, &back), None, "a local peer's packet, seen leaving");
+        let other = packet("198.51.100.7", 443, "192.0.2.1", 40002);
+        assert_eq!(view().wants(false, &other), None, "another program's connection");
+    }
+
+    #[test]
+    fn a_connection_to_ourselves_on_the_loopback_shows_each_packet_once() {
+        let mut view = view();
+        view.sources.insert("127.0.0.1".parse().unwrap());
+        let between = packet("127.0.0.1", 40000, "127.0.0.1", 40001);
+        assert_eq!(view.wants(true, &between), Some(Dir::Tx));
+        assert_eq!(view.wants(false, &between), Some(Dir::Rx));
+        let to_server = packet("127.0.0.1", 40000, "127.0.0.1", 80);
+        assert_eq!(view.wants(true, &to_server), Some(Dir::Tx));
+        assert_eq!(view.wants(false, &to_server), None);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_passed_on_and_a_cut_segment_is_not() {
+        let whole = packet("198.51.100.7", 443, "192.0.2.1", 40000);
+        assert_eq!(view().wants(false, &whole[..30]), Some(Dir::Rx), "cut behind its length field");
+        let mut short = whole[..23].to_vec();
+        short[3] = 23;
+        assert_eq!(view().wants(false, &short), None, "three bytes of TCP have no port of ours");
+    }
+
+    #[test]
+    fn checksums_that_nobody_computed_are_not_judged() {
+        assert_eq!(trust(0), ChecksumTrust::Verify);
+        assert_eq!(trust(libc::TP_STATUS_CSUMNOTREADY), ChecksumTrust::Vouched);
+        assert_eq!(
+            trust(libc::TP_STATUS_CSUM_VALID | libc::TP_STATUS_USER),
+            ChecksumTrust::Vouched
+        );
     }
 }

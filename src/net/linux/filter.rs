@@ -14,10 +14,8 @@ use std::net::IpAddr;
 
 use socket2::SockFilter;
 
-/// Up to this many (source, port) pairs are compared one by one in the kernel; beyond, the kernel
-/// compares with the range of ports and [`View::wants`](super::capture) does the rest.
-const EXACT_PAIRS: usize = 128;
-/// Up to this many ports in one comparison: conditional jumps reach 255 instructions.
+/// Up to this many ports are compared one by one in the kernel; beyond, it compares with their
+/// range, and the capture does the rest. A conditional jump reaches 255 instructions at most.
 const EXACT_PORTS: usize = 48;
 /// A range is widened to multiples of this, so that one more port rarely needs another program.
 const RANGE_STEP: u16 = 4096;
@@ -80,13 +78,11 @@ pub enum Coverage {
 }
 
 impl Coverage {
-    /// The tightest coverage of `ports` that the kernel compares cheaply for `sources` addresses.
+    /// The tightest coverage of `ports` that the kernel compares cheaply.
     #[must_use]
-    pub fn of(ports: &BTreeSet<u16>, sources: usize) -> Self {
+    pub fn of(ports: &BTreeSet<u16>) -> Self {
         match (ports.first(), ports.last()) {
-            (Some(&low), Some(&high))
-                if ports.len() > EXACT_PORTS || ports.len() * sources > EXACT_PAIRS =>
-            {
+            (Some(&low), Some(&high)) if ports.len() > EXACT_PORTS => {
                 Self::Range(low - low % RANGE_STEP, high | (RANGE_STEP - 1))
             }
             _ => Self::Exact(ports.iter().copied().collect()),
@@ -144,7 +140,7 @@ fn family_v4(program: &mut Assembler, sources: &[IpAddr], coverage: &Coverage) {
                 program.load(LOAD_BYTE_X, 0);
                 // Unreachable, source quench, redirect, time exceeded, parameter problem (RFC 792).
                 program.accept_only([3, 4, 5, 11, 12].into_iter());
-                addressed(program, sources, DST, &accept());
+                addressed(program, sources, DST);
             }),
         );
         program.done(0);
@@ -171,7 +167,7 @@ fn family_v6(program: &mut Assembler, sources: &[IpAddr], coverage: &Coverage) {
                 program.load(LOAD_BYTE_X, 0);
                 // Below 128 are errors (RFC 4443 §2.1).
                 program.when(IF_AT_LEAST, 128, &block(|program| program.done(0)));
-                addressed(program, sources, DST, &accept());
+                addressed(program, sources, DST);
             }),
         );
         program.done(0);
@@ -181,33 +177,32 @@ fn family_v6(program: &mut Assembler, sources: &[IpAddr], coverage: &Coverage) {
     program.when(IF_EQUAL, libc::IPPROTO_TCP.cast_unsigned(), &tcp);
     program.when(IF_EQUAL, libc::IPPROTO_ICMPV6.cast_unsigned(), &icmp);
     // Behind extension headers and in fragments classic BPF cannot find the ports: it has no loops.
-    let others = block(|program| any_port(program, sources, SRC, DST));
-    for header in [
+    let others = [
         libc::IPPROTO_HOPOPTS,
         libc::IPPROTO_ROUTING,
         libc::IPPROTO_FRAGMENT,
         libc::IPPROTO_DSTOPTS,
-    ] {
-        program.when(IF_EQUAL, header.cast_unsigned(), &others);
-    }
-    program.done(0);
+    ];
+    program.accept_only(others.into_iter().map(i32::cast_unsigned));
+    any_port(program, sources, SRC, DST);
 }
 
 /// Ends with a verdict on a TCP segment whose header X points at.
 fn segments(program: &mut Assembler, sources: &[IpAddr], coverage: &Coverage, src: u32, dst: u32) {
+    // The port first: then the program grows by the sum of ports and addresses, not their product.
     let side = |address, port| {
-        let matching = block(|program| {
+        block(|program| {
             program.load(LOAD_HALF_X, port);
             program.ports(coverage);
-        });
-        block(|program| addressed(program, sources, address, &matching))
+            addressed(program, sources, address);
+        })
     };
     by_direction(program, &side(src, 0), &side(dst, 2));
 }
 
 /// Ends with a verdict on a packet whose ports cannot be read.
 fn any_port(program: &mut Assembler, sources: &[IpAddr], src: u32, dst: u32) {
-    let side = |address| block(|program| addressed(program, sources, address, &accept()));
+    let side = |address| block(|program| addressed(program, sources, address));
     by_direction(program, &side(src), &side(dst));
 }
 
@@ -218,31 +213,28 @@ fn by_direction(program: &mut Assembler, leaving: &[Instruction], arriving: &[In
     program.done(0);
 }
 
-/// Ends with `verdict` where the address at `offset` is one of `sources`, or else with a drop.
-fn addressed(program: &mut Assembler, sources: &[IpAddr], offset: u32, verdict: &[Instruction]) {
+/// Ends by accepting where the address at `offset` is one of `sources`, or else with a drop.
+fn addressed(program: &mut Assembler, sources: &[IpAddr], offset: u32) {
     for source in sources {
         let octets = match source {
             IpAddr::V4(address) => address.octets().to_vec(),
             IpAddr::V6(address) => address.octets().to_vec(),
         };
-        // Innermost first: the last word's comparison guards the verdict.
-        let mut guarded = verdict.to_vec();
-        for (at, word) in
-            (offset..).step_by(4).zip(octets.chunks_exact(4)).collect::<Vec<_>>().into_iter().rev()
-        {
-            let word = word.iter().fold(0, |sum, &byte| sum << 8 | u32::from(byte));
-            guarded = block(|program| {
+        let words = octets
+            .chunks_exact(4)
+            .map(|word| word.iter().fold(0, |sum, &byte: &u8| sum << 8 | u32::from(byte)));
+        // The last word's comparison guards the verdict, and every other one the next.
+        let steps: Vec<_> = (offset..).step_by(4).zip(words).collect();
+        let accept = block(|program| program.done(ACCEPT));
+        let guarded = steps.into_iter().rev().fold(accept, |inner, (at, word)| {
+            block(|program| {
                 program.load(LOAD_WORD, at);
-                program.when(IF_EQUAL, word, &guarded);
-            });
-        }
+                program.when(IF_EQUAL, word, &inner);
+            })
+        });
         program.0.extend(guarded);
     }
     program.done(0);
-}
-
-fn accept() -> Vec<Instruction> {
-    block(|program| program.done(ACCEPT))
 }
 
 fn block(fill: impl FnOnce(&mut Assembler)) -> Vec<Instruction> {
@@ -288,7 +280,7 @@ impl Assembler {
         self.done(0);
     }
 
-    /// Ends with a verdict on the port in A.
+    /// Goes on where the port in A is covered, or else drops.
     fn ports(&mut self, coverage: &Coverage) {
         match coverage {
             Coverage::Exact(ports) => self.accept_only(ports.iter().map(|&port| u32::from(port))),
@@ -299,6 +291,9 @@ impl Assembler {
                 self.done(0);
             }
         }
-        self.done(ACCEPT);
     }
 }
+
+#[cfg(test)]
+#[path = "filter_tests.rs"]
+mod tests;

@@ -9,11 +9,12 @@
 //! | [`capture`] | packets of both directions with the kernel's stamps |
 //! | [`raw`] | sends packets as we built them |
 //! | [`clock`] | wall-clock stamps on the monotonic axis |
+//! | [`stamping`] | switches those stamps on |
 //! | [`signals`] | SIGINT and its family as events |
 //! | [`wire`] | joins them into a [`Wire`](super::Wire) |
-//! | `stamping` | waits until the kernel's time stamps are on |
-//! | [`doctor`] | what this host can do |
 //! | [`namespace`] | a private network for the demo and the tests |
+//! | [`doctor`] | what this host can do |
+//! | `undertaker` | closes the capture without waiting |
 //! | `sys` | the system calls that no safe crate offers |
 
 pub mod capture;
@@ -26,7 +27,7 @@ pub mod privilege;
 pub mod raw;
 pub mod route;
 pub mod signals;
-mod stamping;
+pub mod stamping;
 mod sys;
 mod undertaker;
 pub mod wire;
@@ -34,4 +35,5 @@ pub mod wire;
 pub use clock::ClockStep;
 pub use guard::{Guard, GuardChoice, GuardError};
 pub use route::{Interface, LinkKind, Route, RouteError, RouteOptions, route_to};
+pub use stamping::Stamping;
 pub use wire::{LinuxWire, OpenError, OpenPlan};

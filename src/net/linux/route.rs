@@ -174,12 +174,11 @@ pub fn route_to(destination: IpAddr, options: &RouteOptions) -> Result<Route, Ro
         .map_err(|error| refused(error, destination, options))?;
     let failed = |source| RouteError::Io { destination, source };
     let interface = Interface::by_index(found.interface).map_err(failed)?;
-    let scope_id = [Some(destination), options.source, found.source]
+    let scoped = [Some(destination), options.source, found.source]
         .into_iter()
         .flatten()
-        .any(|address| matches!(address, IpAddr::V6(v6) if is_link_local(v6)))
-        .then_some(interface.index)
-        .unwrap_or_default();
+        .any(|address| matches!(address, IpAddr::V6(v6) if is_link_local(v6)));
+    let scope_id = if scoped { interface.index } else { 0 };
     let source = match options.source.or(found.source) {
         Some(source) => source,
         None => source_by_connecting(destination, scope_id).map_err(failed)?,
@@ -240,6 +239,12 @@ fn source_by_connecting(destination: IpAddr, scope_id: u32) -> io::Result<IpAddr
 /// The kernel's refusal in our words.
 fn refused(error: io::Error, destination: IpAddr, options: &RouteOptions) -> RouteError {
     match (error.raw_os_error(), options) {
+        (Some(libc::EPROTOTYPE), _) => {
+            RouteError::NotOneHost(destination, "the broadcast address of a network")
+        }
+        (_, RouteOptions { interface: Some(name), .. }) if is_down(name) => {
+            RouteError::InterfaceDown(name.clone())
+        }
         (Some(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::ESRCH), _)
             if destination.is_ipv6() && !has_ipv6() =>
         {
@@ -247,9 +252,6 @@ fn refused(error: io::Error, destination: IpAddr, options: &RouteOptions) -> Rou
         }
         (Some(libc::EAFNOSUPPORT | libc::EOPNOTSUPP), _) if destination.is_ipv6() => {
             RouteError::NoIpv6(destination)
-        }
-        (Some(libc::ENETDOWN), RouteOptions { interface: Some(name), .. }) => {
-            RouteError::InterfaceDown(name.clone())
         }
         (Some(libc::ENODEV), RouteOptions { interface: Some(name), .. }) => {
             RouteError::NoSuchInterface(name.clone())
@@ -264,6 +266,12 @@ fn refused(error: io::Error, destination: IpAddr, options: &RouteOptions) -> Rou
         (Some(libc::EINVAL), _) => RouteError::Unreachable(destination),
         _ => RouteError::Io { destination, source: error },
     }
+}
+
+fn is_down(interface: &str) -> bool {
+    UnixDatagram::unbound()
+        .and_then(|socket| sys::interface_flags(socket.as_fd(), interface))
+        .is_ok_and(|flags| flags & libc::IFF_UP == 0)
 }
 
 /// Whether any interface has an IPv6 address, the loopback's included.
@@ -321,7 +329,8 @@ fn read_answer(route: &RouteMessage) -> io::Result<Answer> {
     match route.header.kind {
         RouteType::Unicast | RouteType::Local => {}
         RouteType::Prohibit => return Err(io::Error::from_raw_os_error(libc::EACCES)),
-        // A directed broadcast, say: nobody there speaks TCP.
+        // The code that connect() gives for a broadcast address.
+        RouteType::Broadcast => return Err(io::Error::from_raw_os_error(libc::EPROTOTYPE)),
         _ => return Err(io::Error::from_raw_os_error(libc::ENETUNREACH)),
     }
     let mut answer = Answer::default();
@@ -423,15 +432,16 @@ mod tests {
             refused(io::Error::from_raw_os_error(errno), to, options).to_string()
         };
         let none = RouteOptions::default();
-        let eth0 = RouteOptions { interface: Some("eth0".to_owned()), ..none.clone() };
+        let gone = RouteOptions { interface: Some("no-such-if0".to_owned()), ..none.clone() };
         assert_eq!(
             said(libc::ENETUNREACH, &none),
             "no route to 198.51.100.7; `ip route` shows what this host can reach"
         );
         assert_eq!(
-            said(libc::ENETDOWN, &eth0),
-            "interface eth0 is down; bring it up with `ip link set eth0 up`"
+            said(libc::ENODEV, &gone),
+            "no interface is called \"no-such-if0\"; `ip link` lists them"
         );
+        assert!(said(libc::EPROTOTYPE, &none).contains("the broadcast address of a network"));
         assert!(said(libc::EACCES, &none).contains("prohibits 198.51.100.7"));
         assert!(said(libc::EIO, &none).starts_with("cannot look up the route to 198.51.100.7: "));
     }

@@ -56,7 +56,7 @@ impl Signals {
     ///
     /// # Errors
     /// The descriptor cannot be read.
-    pub fn next(&mut self) -> io::Result<Option<Request>> {
+    pub fn read(&mut self) -> io::Result<Option<Request>> {
         let Some(info) = self.descriptor.read_signal()? else { return Ok(None) };
         if i32::try_from(info.ssi_signo) == Ok(libc::SIGQUIT) {
             return Ok(Some(Request::Status));
@@ -79,5 +79,30 @@ impl Drop for Signals {
     fn drop(&mut self) {
         // Nothing can be done about a failure, and a pending signal takes effect now as it should.
         let _ = self.before.thread_set_mask();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::signal::raise;
+
+    use super::*;
+
+    #[test]
+    fn the_first_request_to_end_is_an_event_and_the_second_is_deadly() {
+        // In a thread of its own, since the mask is a thread's. SIGTERM, since a test run in the
+        // background may ignore the others.
+        std::thread::spawn(|| {
+            let before = SigSet::thread_get_mask().unwrap();
+            let mut signals = Signals::take().unwrap();
+            assert_eq!(signals.read().unwrap(), None);
+            raise(Signal::SIGTERM).unwrap();
+            assert_eq!(signals.read().unwrap(), Some(Request::End));
+            assert!(!SigSet::thread_get_mask().unwrap().contains(Signal::SIGTERM));
+            drop(signals);
+            assert_eq!(SigSet::thread_get_mask().unwrap(), before);
+        })
+        .join()
+        .unwrap();
     }
 }

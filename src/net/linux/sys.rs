@@ -2,19 +2,21 @@
 //! function. All `unsafe` of the crate lives here.
 #![allow(unsafe_code)]
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::mem::{MaybeUninit, size_of, zeroed};
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::ptr;
 
 /// `ETHTOOL_GET_TS_INFO`'s answer, the parts that we read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct TimestampInfo {
+pub(in crate::net) struct TimestampInfo {
     /// `SOF_TIMESTAMPING_*` bits.
-    pub(super) modes: u32,
+    pub(in crate::net) modes: u32,
     /// Index of the hardware clock, or -1.
-    pub(super) hardware_clock: i32,
+    pub(in crate::net) hardware_clock: i32,
 }
 
 /// What the kernel says about a captured packet beside its bytes.
@@ -201,14 +203,21 @@ pub(super) fn interface_up(fd: BorrowedFd<'_>, name: &str) -> io::Result<()> {
 }
 
 /// The value of an ethtool command that answers with one word: `ETHTOOL_GGRO` and its like.
-pub(super) fn ethtool_value(fd: BorrowedFd<'_>, name: &str, command: u32) -> io::Result<u32> {
+pub(in crate::net) fn ethtool_value(
+    fd: BorrowedFd<'_>,
+    name: &str,
+    command: u32,
+) -> io::Result<u32> {
     let mut words = [command, 0];
     ethtool(fd, name, &mut words)?;
     Ok(words[1])
 }
 
 /// The time stamps that an interface can take.
-pub(super) fn ethtool_timestamps(fd: BorrowedFd<'_>, name: &str) -> io::Result<TimestampInfo> {
+pub(in crate::net) fn ethtool_timestamps(
+    fd: BorrowedFd<'_>,
+    name: &str,
+) -> io::Result<TimestampInfo> {
     const ETHTOOL_GET_TS_INFO: u32 = 0x41;
     // `struct ethtool_ts_info`: command, modes, clock index, and eight words that we do not read.
     let mut words = [0; 11];
@@ -247,10 +256,11 @@ pub(super) fn is_ignored(signal: i32) -> bool {
 /// Runs `question` in a child process and returns its answer; `None` where there was no child or
 /// it died.
 ///
-/// For what changes the process that tries it, as entering a namespace does. `question` must do
-/// nothing but system calls: other threads' locks stay locked in the child for ever.
-pub(super) fn ask_child(question: fn() -> bool) -> Option<bool> {
-    // SAFETY: the child makes system calls only, and leaves by `_exit`.
+/// For what changes the process that tries it, as entering a namespace does. `question` may
+/// allocate, since the C library keeps its allocator usable across a fork, but must take no other
+/// lock: what other threads hold stays locked in the child for ever.
+pub(in crate::net) fn ask_child(question: fn() -> bool) -> Option<bool> {
+    // SAFETY: the child does what is allowed above, and leaves by `_exit`.
     let child = unsafe { libc::fork() };
     if child == 0 {
         let status = i32::from(!question());
@@ -271,4 +281,17 @@ pub(super) fn ask_child(question: fn() -> bool) -> Option<bool> {
         }
     }
     libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status) == 0)
+}
+
+/// An extended attribute of a file, up to 64 bytes of it.
+pub(in crate::net) fn extended_attribute(path: &Path, name: &CStr) -> io::Result<Vec<u8>> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let mut value = vec![0; 64];
+    // SAFETY: two terminated strings, and a buffer of the length that is stated.
+    let len = unsafe {
+        libc::getxattr(path.as_ptr(), name.as_ptr(), value.as_mut_ptr().cast(), value.len())
+    };
+    let Ok(len) = usize::try_from(len) else { return Err(io::Error::last_os_error()) };
+    value.truncate(len);
+    Ok(value)
 }

@@ -57,3 +57,25 @@ impl Undertaker {
         Ok(Self { _coffin: coffin, _bell: bell })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::os::fd::AsFd;
+
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+    use super::*;
+
+    #[test]
+    fn the_descriptor_outlives_its_owner_and_not_the_undertaker() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let undertaker = Undertaker::hire(writer.as_fd()).unwrap();
+        drop(writer);
+        let mut set = [PollFd::new(reader.as_fd(), PollFlags::POLLIN)];
+        assert_eq!(poll(&mut set, PollTimeout::ZERO), Ok(0), "the second reference still holds it");
+        drop(undertaker);
+        // Ends when the kernel has closed the pipe, and hangs where it never does.
+        assert_eq!(reader.read_to_end(&mut Vec::new()).unwrap(), 0);
+    }
+}

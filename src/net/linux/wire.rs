@@ -19,7 +19,6 @@ use super::privilege::PrivilegeError;
 use super::raw::Sender;
 use super::route::Route;
 use super::signals::{Request, Signals};
-use super::stamping;
 use crate::net::{Facts, Frame, Received, Wire};
 use crate::time::{Clock, Instant, Stamp};
 
@@ -78,6 +77,26 @@ struct Lane {
     address: SocketAddr,
 }
 
+impl Lane {
+    fn open(
+        route: &Route,
+        port: Option<u16>,
+        choice: GuardChoice,
+    ) -> Result<(Guard, Self), OpenError> {
+        let sender = Sender::open(route).map_err(OpenError::of("a raw socket"))?;
+        let guard = Guard::take(route.source, port, route.scope_id, choice)?;
+        let lane = Self {
+            source: route.source,
+            interface: route.interface.index,
+            scope_id: route.scope_id,
+            pinned: route.pinned,
+            sender,
+            address: guard.address(),
+        };
+        Ok((guard, lane))
+    }
+}
+
 /// The real network.
 #[derive(Debug)]
 pub struct LinuxWire {
@@ -99,9 +118,10 @@ impl LinuxWire {
     ///
     /// # Errors
     /// [`OpenError`].
+    ///
+    /// Ask for [`Stamping`](super::Stamping) before, and wait for it after, where the first
+    /// packet must have the kernel's stamp.
     pub fn open(plan: &OpenPlan) -> Result<Self, OpenError> {
-        // First, because the kernel switches its time stamping on in the background.
-        let capture = Capture::open().map_err(OpenError::of("a packet socket"))?;
         let signals = if plan.signals {
             Some(Signals::take().map_err(OpenError::of("a signal descriptor"))?)
         } else {
@@ -109,34 +129,32 @@ impl LinuxWire {
         };
         // The default slack lets a wait of 1 ms last 50 µs longer. Without effect, no harm.
         let _ = nix::sys::prctl::set_timerslack(1);
-        let Route { interface, mtu, source, .. } = &plan.route;
+        let Route { interface, mtu, source, scope_id, .. } = &plan.route;
+        let (guard, lane) = Lane::open(&plan.route, plan.source_port, plan.guard)?;
+        let capture = Capture::open(*source, interface.index, guard.port())
+            .map_err(OpenError::of("a packet socket"))?;
         let facts = Facts {
             interface: interface.name.clone(),
             mtu: *mtu,
             clock: Clock::Kernel,
-            guard: crate::net::GuardKind::Unneeded,
+            guard: guard.kind(),
         };
         let mut wire = Self {
             capture,
             signals,
-            lanes: Vec::new(),
-            targets: BTreeMap::new(),
-            guards: BTreeMap::new(),
+            lanes: vec![lane],
+            targets: [(plan.route.destination, 0)].into(),
+            guards: [((*source, guard.port()), guard)].into(),
             choice: plan.guard,
             map: ClockMap::new(Sample::take()),
             steps: Vec::new(),
             facts,
         };
-        let first = wire.add_route(&plan.route, plan.source_port)?;
         for offset in 1..plan.ports {
             let port = plan.source_port.filter(|&port| port != 0);
-            wire.take_port_of(*source, port.map(|port| port.saturating_add(offset)))?;
+            let port = port.map(|port| port.saturating_add(offset));
+            wire.install(Guard::take(*source, port, *scope_id, plan.guard)?)?;
         }
-        if let Some(guard) = wire.guards.get(&(*source, first.port())) {
-            wire.facts.guard = guard.kind();
-        }
-        // Failing is harmless: a packet without the kernel's stamp says so.
-        let _ = stamping::wait_until_on();
         Ok(wire)
     }
 
@@ -157,22 +175,14 @@ impl LinuxWire {
             self.targets.insert(route.destination, index);
             return Ok(self.lanes[index].address);
         }
-        let sender = Sender::open(route).map_err(OpenError::of("a raw socket"))?;
+        let (guard, lane) = Lane::open(route, port, self.choice)?;
         self.capture
             .add_source(route.source, route.interface.index)
             .map_err(OpenError::of("the capture filter"))?;
-        let guard = Guard::take(route.source, port, route.scope_id, self.choice)?;
-        let address = guard.address();
         self.install(guard)?;
+        let address = lane.address;
         self.targets.insert(route.destination, self.lanes.len());
-        self.lanes.push(Lane {
-            source: route.source,
-            interface: route.interface.index,
-            scope_id: route.scope_id,
-            pinned: route.pinned,
-            sender,
-            address,
-        });
+        self.lanes.push(lane);
         Ok(address)
     }
 
@@ -208,10 +218,19 @@ impl LinuxWire {
         Ok(port)
     }
 
-    /// Lets go of a guarded port, of every source address. From now on the kernel answers for it.
+    /// Lets go of a guarded port of the first source address. From now on the kernel answers for
+    /// it: late segments are reset.
     pub fn release_port(&mut self, port: u16) {
-        self.capture.remove_port(port);
-        self.guards.retain(|&(_, guarded), _| guarded != port);
+        self.release_port_of(self.source().ip(), port);
+    }
+
+    /// As [`release_port`](Self::release_port), of a source address that a route has brought.
+    pub fn release_port_of(&mut self, source: IpAddr, port: u16) {
+        self.guards.remove(&(source, port));
+        let elsewhere = |lane: &Lane| self.guards.contains_key(&(lane.source, port));
+        if !self.lanes.iter().any(elsewhere) {
+            self.capture.remove_port(port);
+        }
     }
 
     /// The steps of the wall clock that were noticed since the last call.
@@ -244,13 +263,13 @@ impl LinuxWire {
     /// What woke us up, or `None` for something that was not for us.
     fn fetch(&mut self) -> io::Result<Option<Received>> {
         if let Some(signals) = &mut self.signals {
-            match signals.next()? {
+            match signals.read()? {
                 Some(Request::End) => return Ok(Some(Received::Interrupted)),
                 Some(Request::Status) => return Ok(Some(Received::StatusRequested)),
                 None => {}
             }
         }
-        let caught = self.capture.next().map_err(|error| self.explain(error))?;
+        let caught = self.capture.receive().map_err(|error| self.explain(error))?;
         Ok(caught.map(|caught| Received::Frame(self.frame(&caught))))
     }
 
