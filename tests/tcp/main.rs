@@ -4,6 +4,7 @@ mod lone;
 mod pair;
 
 mod calls;
+mod edges;
 mod life;
 mod options;
 mod peer_view;
