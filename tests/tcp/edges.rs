@@ -50,7 +50,8 @@ fn our_fin_takes_a_place_in_the_far_ends_window() {
     let sent = drain(&mut connection, NOW);
     assert_eq!((sent.len(), sent[0].segment.flags), (1, Flags::PSH | Flags::ACK));
     // A plain ACK on the way must not carry it either.
-    let text = segment(Flags::ACK, connection.rcv_nxt(), connection.snd_una(), 1);
+    let mut text = segment(Flags::ACK, connection.rcv_nxt(), connection.snd_una(), 1);
+    text.window = 10;
     connection.handle_segment(&text, NOW);
     assert_eq!(drain(&mut connection, NOW)[0].segment.flags, Flags::ACK);
     window(&mut connection, 1);
