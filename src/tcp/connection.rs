@@ -348,6 +348,10 @@ impl Connection {
     pub(super) fn establish(&mut self, cause: Cause, now: Instant) {
         self.become_state(State::Established, cause, now);
         self.events.push_back(ConnectionEvent::Established);
+        if self.reply == Some(Reply::SynAck) {
+            // Asked for by a repeated SYN, and not sent before its ACK came.
+            self.reply = None;
+        }
         if self.send.fin_queued() {
             self.become_state(State::FinWait1, Cause::Close, now);
         }

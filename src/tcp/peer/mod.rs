@@ -35,8 +35,9 @@ pub struct PeerView {
     known: Known,
     /// The last state that was proved: what is implied beyond it can be retracted.
     floor: State,
-    /// When the current state began, as estimated.
-    since: Instant,
+    /// The states on the way here, each with the estimated time at which it began; the last is the
+    /// current one.
+    way: Vec<(State, Instant)>,
     /// What our own segments say.
     ours: Ours,
     /// What the far end's say.
@@ -126,7 +127,7 @@ impl PeerView {
             state: State::Closed,
             known: Known::Assumed,
             floor: State::Closed,
-            since: now,
+            way: vec![(State::Closed, now)],
             ours: Ours::default(),
             theirs: Theirs::default(),
             half_rtt: Duration::ZERO,
@@ -243,10 +244,10 @@ impl PeerView {
         if !from.may_become(to) {
             return;
         }
-        let at = at.max(self.since);
+        let at = self.way.last().map_or(at, |(_, since)| at.max(*since));
+        self.way.push((to, at));
         self.state = to;
         self.known = known;
-        self.since = at;
         if known == Known::Proved {
             self.floor = to;
             self.implied_since = None;
@@ -284,8 +285,9 @@ impl PeerView {
         self.known = Known::Proved;
         self.floor = state;
         self.implied_since = None;
-        // What was implied may lie in the future; what is proved next must not.
-        self.since = self.since.min(at);
+        // What it did next, it did after it came to this state, not after what never happened.
+        let kept = self.way.iter().rposition(|(passed, _)| *passed == state);
+        self.way.truncate(kept.map_or(0, |index| index + 1));
         self.events.push_back(PeerEvent::Retracted { at, end: self.end, believed, state, cause });
     }
 
