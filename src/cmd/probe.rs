@@ -194,9 +194,10 @@ pub(crate) fn probe_all<W: Wire, S: Sink>(
 fn is_decided(flow: &Flow) -> bool {
     let ending = &flow.ending;
     ending.established
-        || ending.refused
         || ending.closed
-        || ending.gave_up.is_some()
+        // To a connection such an error may be a passing trouble (RFC 9293 MUST-56); to a probe it
+        // is the answer.
+        || !flow.timeline.icmp.is_empty()
         || flow.interference
 }
 

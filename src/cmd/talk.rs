@@ -106,8 +106,10 @@ impl<W: Wire, S: Sink> Talk<W, S> {
     }
 
     /// Waits for the handshake to succeed or fail. Bounded by the machine's own retransmissions.
+    ///
+    /// An ICMP error is an answer, though the machine would go on trying (RFC 9293 MUST-56).
     pub(crate) fn establish(&mut self) -> Result<bool, DriverError> {
-        self.wait(None, |flow| flow.ending.established)?;
+        self.wait(None, |flow| flow.ending.established || !flow.timeline.icmp.is_empty())?;
         Ok(self.is(|flow| flow.ending.established && !over(flow)))
     }
 

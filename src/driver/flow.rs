@@ -54,8 +54,6 @@ pub struct Ending {
     pub reset: bool,
     /// Retransmissions of this ran out.
     pub gave_up: Option<GaveUp>,
-    /// An ICMP error ended the attempt.
-    pub icmp: bool,
     /// The machine is CLOSED.
     pub closed: bool,
 }

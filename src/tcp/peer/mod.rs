@@ -163,11 +163,14 @@ impl PeerView {
         let arrival = at + self.half_rtt;
         let received = Cause::Received(segment.flags);
         if segment.has(Flags::RST) {
-            // A listener does not mind a RST.
-            if !matches!(self.state, State::Closed | State::Listen) {
-                self.become_state(State::Closed, arrival, received, Known::Implied);
-            }
-            return;
+            let next = match self.state {
+                // A listener does not mind a RST, and goes back to listening when it ends
+                // a handshake (RFC 9293 §3.10.7.4, second step).
+                State::Closed | State::Listen => return,
+                State::SynReceived if self.end == End::Server => State::Listen,
+                _ => State::Closed,
+            };
+            return self.become_state(next, arrival, received, Known::Implied);
         }
         self.time_ours(segment, at);
         if segment.has(Flags::SYN) {
