@@ -1,6 +1,7 @@
 //! `shakedown probe`: SYN, SYN-ACK, RST, for many ports at a time. The server's application never
 //! hears of it.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -111,11 +112,11 @@ fn take_ports(
     let mut ports: HashMap<IpAddr, Vec<SocketAddr>> = HashMap::new();
     for aim in aims {
         let source = aim.route.source;
-        if !ports.contains_key(&source) {
+        let taken = match ports.entry(source) {
+            Entry::Occupied(taken) => taken.into_mut(),
             // The port that was guarded with the route.
-            ports.insert(source, vec![wire.add_route(&aim.route, first)?]);
-        }
-        let taken = ports.entry(source).or_default();
+            Entry::Vacant(none) => none.insert(vec![wire.add_route(&aim.route, first)?]),
+        };
         while taken.len() <= aim.copy {
             let port = wire.take_port_of(source, None)?;
             taken.push(SocketAddr::new(source, port));

@@ -139,6 +139,7 @@ const TIMERS: Timers = Timers {
     max_rto: Duration::from_secs(10),
     syn_retries: 5,
     retries: 8,
+    final_wait: None,
     msl: Duration::from_secs(1),
 };
 
