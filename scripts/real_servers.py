@@ -48,10 +48,12 @@ def servers(scratch: Path) -> list[Server]:
             server {{ listen 80; listen [::]:80; return 200 "hello\\n"; }} }}"""
     )
     key = str(scratch / "dropbear_key")
+    # Over HTTP/1.0 nginx closes first; over HTTP/1.1 it waits for our FIN.
     get = r"GET / HTTP/1.0\r\n\r\n"
+    get_and_stay = r"GET / HTTP/1.1\r\nHost: server\r\n\r\n"
     return [
         Server("nginx", "nginx", ["nginx", "-e", "/dev/null", "-c", str(nginx)], 80,
-               ["nginx", "-v"], get, get),
+               ["nginx", "-v"], get_and_stay, get),
         Server("redis", "redis-server",
                ["redis-server", "--port", "6379", "--bind", "0.0.0.0", "::", "--save", "",
                 "--dir", str(scratch), "--protected-mode", "no", "--daemonize", "no"], 6379,
@@ -163,7 +165,8 @@ def measure(binary: str, server: Server, name: str, command: list[str], family: 
                           capture_output=True, text=True, timeout=60, check=False)
     events = [json.loads(line) for line in done.stdout.splitlines()]
     moves = [event for event in events
-             if event["type"] == "transition" and event["end"] == "server"]
+             if event["type"] == "transition" and event["end"] == "server"
+             and event.get("cause") != "start"]
     states = [moves[0]["from"], *(move["to"] for move in moves)] if moves else []
     last = events[-1] if events else {}
     probe = next((event for event in events if event["type"] == "probe"), {})

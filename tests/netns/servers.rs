@@ -122,6 +122,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>, habit: Habit) {
         if shared.stopping.load(Ordering::SeqCst) {
             return;
         }
+        shared.accepted.fetch_add(1, Ordering::SeqCst);
         let state = Arc::clone(shared);
         let stream = Arc::new(stream);
         if let Ok(mut open) = shared.open.lock() {
@@ -134,7 +135,6 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>, habit: Habit) {
         if let Ok(mut workers) = shared.workers.lock() {
             workers.push(worker);
         }
-        shared.accepted.fetch_add(1, Ordering::SeqCst);
     }
 }
 
