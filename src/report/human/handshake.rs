@@ -21,7 +21,15 @@ pub(super) fn lines(report: &HandshakeReport, run: Option<&Run>, style: &Style) 
             hops => format!("likely {} away", count(hops.into(), "hop")),
         };
         let (ttl, initial) = (from.ttl, from.initial_ttl);
-        let text = format!("{}, ttl {ttl}: {distance} (initial ttl {initial})", from.address);
+        // Its own kernel tells a host of a neighbour that does not answer.
+        let ourselves = run.is_some_and(|run| {
+            run.source.ip() == from.address && run.target.ip() != from.address
+        });
+        let text = if ourselves {
+            format!("{}, this host itself: no neighbour answers for the next hop", from.address)
+        } else {
+            format!("{}, ttl {ttl}: {distance} (initial ttl {initial})", from.address)
+        };
         lines.extend(plain("answered by", text, style));
     }
     if let Some(error) = &report.icmp {
