@@ -22,9 +22,8 @@ pub(super) fn lines(report: &HandshakeReport, run: Option<&Run>, style: &Style) 
         };
         let (ttl, initial) = (from.ttl, from.initial_ttl);
         // Its own kernel tells a host of a neighbour that does not answer.
-        let ourselves = run.is_some_and(|run| {
-            run.source.ip() == from.address && run.target.ip() != from.address
-        });
+        let ourselves = run
+            .is_some_and(|run| run.source.ip() == from.address && run.target.ip() != from.address);
         let text = if ourselves {
             format!("{}, this host itself: no neighbour answers for the next hop", from.address)
         } else {
