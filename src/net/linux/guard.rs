@@ -50,7 +50,7 @@ pub enum GuardError {
     #[error("{0} is not an address of this host; choose one that `ip address` shows")]
     SourceNotOurs(IpAddr),
     /// The kernel takes neither a filter nor a minimum TTL.
-    #[error("cannot keep the kernel silent on port {port}: {source}")]
+    #[error("cannot keep the kernel silent on port {port}")]
     NotSilenced {
         /// The port, 0 where none was asked for.
         port: u16,
@@ -58,7 +58,7 @@ pub enum GuardError {
         source: io::Error,
     },
     /// Something else went wrong.
-    #[error("cannot reserve source port {port} of {address}: {source}")]
+    #[error("cannot reserve source port {port} of {address}")]
     Io {
         /// The port, 0 where none was asked for.
         port: u16,
@@ -283,6 +283,33 @@ mod tests {
             error.to_string(),
             "192.0.2.77 is not an address of this host; choose one that `ip address` shows"
         );
+    }
+
+    #[test]
+    fn a_port_of_the_administrators_is_named() {
+        // In a thread of its own: it gives up its capabilities for good.
+        let result = std::thread::spawn(|| {
+            crate::net::linux::privilege::drop_all().unwrap();
+            Guard::take(HERE, Some(1), 0, GuardChoice::MinTtl)
+        })
+        .join()
+        .unwrap();
+        // Containers often let everybody have every port.
+        let start = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+        let everybody =
+            start.is_ok_and(|start| start.trim().parse().is_ok_and(|low: u16| low <= 1));
+        let refused = matches!(result, Err(GuardError::PrivilegedPort(1)));
+        assert_eq!(refused, !everybody, "{result:?}");
+    }
+
+    #[test]
+    fn ports_that_nobody_asked_for_are_of_the_hosts_range_and_cannot_be_foretold() {
+        let range = PortRange::of_this_host();
+        let guards: Vec<Guard> =
+            (0..8).map(|_| Guard::take(HERE, Some(0), 0, GuardChoice::MinTtl).unwrap()).collect();
+        let ports: Vec<u16> = guards.iter().map(Guard::port).collect();
+        assert!(ports.iter().all(|port| range.range.contains(port)), "{ports:?}");
+        assert!(!ports.windows(2).all(|pair| pair[1].wrapping_sub(pair[0]) == 1), "{ports:?}");
     }
 
     #[test]

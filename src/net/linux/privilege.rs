@@ -48,6 +48,17 @@ impl PrivilegeError {
         Self { executable, obstacle }
     }
 
+    /// What is missing.
+    pub(super) const WHAT: &'static str = "CAP_NET_RAW is missing, which hand-made packets need";
+
+    /// What to do about it, and what stands in the way.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        let obstacle = self.obstacle.map(|text| format!("{text}; else ")).unwrap_or_default();
+        let setcap = self.setcap_line();
+        format!("{obstacle}run `{setcap}` once, or use sudo; `shakedown demo` needs neither")
+    }
+
     /// The command that grants the capability for good.
     #[must_use]
     pub fn setcap_line(&self) -> String {
@@ -57,15 +68,17 @@ impl PrivilegeError {
 
 impl fmt::Display for PrivilegeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CAP_NET_RAW is missing, which hand-made packets need: ")?;
-        if let Some(obstacle) = self.obstacle {
-            write!(f, "{obstacle}; else ")?;
-        }
-        write!(f, "run `{}` once, or use sudo; `shakedown demo` needs neither", self.setcap_line())
+        write!(f, "{}: {}", Self::WHAT, self.remedy())
     }
 }
 
 impl std::error::Error for PrivilegeError {}
+
+/// This program's file, as a shell reads it.
+pub(super) fn program() -> String {
+    let path = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("shakedown"));
+    quoted(&path.to_string_lossy())
+}
 
 /// A path as a shell reads it.
 fn quoted(path: &str) -> String {

@@ -31,6 +31,9 @@ pub struct RouteOptions {
 /// Mobile modems; `libc` does not have it.
 const ARPHRD_RAWIP: u16 = 519;
 
+/// The loopback's index in every network namespace.
+const LOOPBACK: u32 = 1;
+
 /// What an interface's frames look like.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum LinkKind {
@@ -108,7 +111,8 @@ pub struct Route {
     pub mtu: u32,
     /// The interface index where an address of either end is link-local IPv6; otherwise 0.
     pub scope_id: u32,
-    /// Whether the user named the interface, so that nothing may leave by another.
+    /// Whether the user named the interface, so that nothing may leave by another. Never for
+    /// what stays on this host.
     pub pinned: bool,
 }
 
@@ -121,6 +125,12 @@ pub enum RouteError {
     /// The source is not an address of this host.
     #[error("{0} is not an address of this host; choose one that `ip address` shows")]
     SourceNotOurs(IpAddr),
+    /// The source is a loopback address, and the destination is not this host.
+    #[error("source {0} reaches nothing but this host, and {1} is not on it")]
+    SourceIsLoopback(IpAddr, IpAddr),
+    /// The loopback is named for a destination that is not this host.
+    #[error("{0} is not an address of this host, and nothing else is reached through lo")]
+    NotOnLoopback(IpAddr),
     /// The source is of the other family.
     #[error("source {0} and target {1} are not of the same IP version; choose -4 or -6")]
     FamiliesDiffer(IpAddr, IpAddr),
@@ -143,7 +153,7 @@ pub enum RouteError {
     #[error("the routing table of this host prohibits {0}; see `ip route get {0}`")]
     Prohibited(IpAddr),
     /// The kernel failed to answer.
-    #[error("cannot look up the route to {destination}: {source}")]
+    #[error("cannot look up the route to {destination}")]
     Io {
         /// The target.
         destination: IpAddr,
@@ -170,15 +180,31 @@ pub fn route_to(destination: IpAddr, options: &RouteOptions) -> Result<Route, Ro
     if let Some(source) = options.source {
         check_source(source, destination, interface)?;
     }
-    let found = ask_kernel(destination, options.source, interface)
+    // Named for an address of ours that belongs to another interface, the loopback would be taken as
+    // a link like any other, and what is sent over it would be dropped on arrival.
+    let through_loopback = interface == LOOPBACK;
+    let asked = if through_loopback { 0 } else { interface };
+    let found = ask_kernel(destination, options.source, asked)
         .map_err(|error| refused(error, destination, options))?;
+    if through_loopback && !found.is_local {
+        return Err(RouteError::NotOnLoopback(destination));
+    }
     let failed = |source| RouteError::Io { destination, source };
     let interface = Interface::by_index(found.interface).map_err(failed)?;
-    let scoped = [Some(destination), options.source, found.source]
+    match options.source {
+        Some(source) if source.is_loopback() && !found.is_local => {
+            return Err(RouteError::SourceIsLoopback(source, destination));
+        }
+        _ => {}
+    }
+    // Packets to a link-local address of ours go over the loopback, but it is valid where it was
+    // assigned.
+    let scope = if asked == 0 { interface.index } else { asked };
+    let needs_scope = [Some(destination), options.source, found.source]
         .into_iter()
         .flatten()
         .any(|address| matches!(address, IpAddr::V6(v6) if is_link_local(v6)));
-    let scope_id = if scoped { interface.index } else { 0 };
+    let scope_id = if needs_scope { scope } else { 0 };
     let source = match options.source.or(found.source) {
         Some(source) => source,
         None => source_by_connecting(destination, scope_id).map_err(failed)?,
@@ -188,7 +214,7 @@ pub fn route_to(destination: IpAddr, options: &RouteOptions) -> Result<Route, Ro
         source,
         gateway: found.gateway,
         mtu: found.mtu.map_or(interface.mtu, |mtu| mtu.min(interface.mtu)),
-        pinned: options.interface.is_some(),
+        pinned: options.interface.is_some() && !found.is_local,
         interface,
         scope_id,
     })
@@ -256,10 +282,17 @@ fn refused(error: io::Error, destination: IpAddr, options: &RouteOptions) -> Rou
         (Some(libc::ENODEV), RouteOptions { interface: Some(name), .. }) => {
             RouteError::NoSuchInterface(name.clone())
         }
+        // A new network namespace has a loopback that is down, and then not even itself to talk to.
+        (Some(libc::ENETUNREACH), _) if destination.is_loopback() => {
+            RouteError::InterfaceDown("lo".to_owned())
+        }
         (Some(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::ESRCH | libc::ENETDOWN), _) => {
             RouteError::Unreachable(destination)
         }
         (Some(libc::EACCES | libc::EPERM), _) => RouteError::Prohibited(destination),
+        (Some(libc::EINVAL), RouteOptions { source: Some(source), .. }) if source.is_loopback() => {
+            RouteError::SourceIsLoopback(*source, destination)
+        }
         (Some(libc::EINVAL), RouteOptions { source: Some(source), .. }) => {
             RouteError::SourceNotOurs(*source)
         }
@@ -286,6 +319,8 @@ struct Answer {
     source: Option<IpAddr>,
     gateway: Option<IpAddr>,
     mtu: Option<u32>,
+    /// Whether the destination is this host.
+    is_local: bool,
 }
 
 /// Asks by `RTM_GETROUTE`; `interface` 0 leaves the choice to the kernel.
@@ -333,7 +368,8 @@ fn read_answer(route: &RouteMessage) -> io::Result<Answer> {
         RouteType::Broadcast => return Err(io::Error::from_raw_os_error(libc::EPROTOTYPE)),
         _ => return Err(io::Error::from_raw_os_error(libc::ENETUNREACH)),
     }
-    let mut answer = Answer::default();
+    let is_local = route.header.kind == RouteType::Local;
+    let mut answer = Answer { is_local, ..Answer::default() };
     for attribute in &route.attributes {
         match attribute {
             RouteAttribute::Oif(index) => answer.interface = *index,
@@ -418,11 +454,33 @@ mod tests {
             error("127.0.0.1", &RouteOptions { source, ..none.clone() }),
             "192.0.2.77 is not an address of this host; choose one that `ip address` shows"
         );
+        let source = Some("127.0.0.1".parse().unwrap());
+        assert_eq!(
+            refused(
+                io::Error::from_raw_os_error(libc::EINVAL),
+                "198.51.100.7".parse().unwrap(),
+                &RouteOptions { source, ..none.clone() }
+            )
+            .to_string(),
+            "source 127.0.0.1 reaches nothing but this host, and 198.51.100.7 is not on it"
+        );
         let source = Some("::1".parse().unwrap());
         assert_eq!(
             error("127.0.0.1", &RouteOptions { source, ..none }),
             "source ::1 and target 127.0.0.1 are not of the same IP version; choose -4 or -6"
         );
+    }
+
+    #[test]
+    fn naming_the_loopback_pins_nothing_and_leads_nowhere_else() {
+        let lo = Some("lo".to_owned());
+        let options = RouteOptions { interface: lo, ..RouteOptions::default() };
+        for source in [None, Some("127.0.0.2".parse().unwrap())] {
+            let options = RouteOptions { source, ..options.clone() };
+            let route = route_to("127.0.0.1".parse().unwrap(), &options).unwrap();
+            assert_eq!(route.source, source.unwrap_or(route.destination));
+            assert!(route.interface.is_loopback && !route.pinned);
+        }
     }
 
     #[test]
@@ -442,7 +500,13 @@ mod tests {
             "no interface is called \"no-such-if0\"; `ip link` lists them"
         );
         assert!(said(libc::EPROTOTYPE, &none).contains("the broadcast address of a network"));
+        let down = refused(
+            io::Error::from_raw_os_error(libc::ENETUNREACH),
+            "127.0.0.1".parse().unwrap(),
+            &none,
+        );
+        assert_eq!(down.to_string(), "interface lo is down; bring it up with `ip link set lo up`");
         assert!(said(libc::EACCES, &none).contains("prohibits 198.51.100.7"));
-        assert!(said(libc::EIO, &none).starts_with("cannot look up the route to 198.51.100.7: "));
+        assert_eq!(said(libc::EIO, &none), "cannot look up the route to 198.51.100.7");
     }
 }

@@ -2,13 +2,14 @@
 //! function. All `unsafe` of the crate lives here.
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::io;
 use std::mem::{MaybeUninit, size_of, zeroed};
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::ptr;
+
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, fork};
 
 /// `ETHTOOL_GET_TS_INFO`'s answer, the parts that we read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -253,45 +254,30 @@ pub(super) fn is_ignored(signal: i32) -> bool {
     result == 0 && action.sa_sigaction == libc::SIG_IGN
 }
 
-/// Runs `question` in a child process and returns its answer; `None` where there was no child or
-/// it died.
+/// Runs `work` in a child process and returns its answer.
 ///
-/// For what changes the process that tries it, as entering a namespace does. `question` may
-/// allocate, since the C library keeps its allocator usable across a fork, but must take no other
-/// lock: what other threads hold stays locked in the child for ever.
-pub(in crate::net) fn ask_child(question: fn() -> bool) -> Option<bool> {
-    // SAFETY: the child does what is allowed above, and leaves by `_exit`.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
-        let status = i32::from(!question());
-        // SAFETY: always sound; runs no handlers of the parent's.
-        unsafe { libc::_exit(status) };
-    }
-    if child < 0 {
-        return None;
-    }
-    let mut status = 0;
-    loop {
-        // SAFETY: `child` is ours and unreaped; `status` is a live integer.
-        if unsafe { libc::waitpid(child, &raw mut status, 0) } == child {
-            break;
+/// For what changes the process that tries it, as entering a namespace does. `work` must neither
+/// allocate nor take a lock: one that another thread holds stays locked in the child for ever.
+///
+/// # Errors
+/// There is no child to be had, or it was killed.
+pub(super) fn in_child(work: impl FnOnce() -> u8) -> io::Result<u8> {
+    // SAFETY: the child does nothing but `work`, which keeps to what is said above.
+    match unsafe { fork() }? {
+        ForkResult::Child => {
+            let answer = work();
+            // SAFETY: always sound; runs no destructors and flushes no buffers of the parent's.
+            unsafe { libc::_exit(answer.into()) }
         }
-        if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
-            return None;
-        }
+        ForkResult::Parent { child } => loop {
+            match waitpid(child, None) {
+                Err(nix::Error::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
+                Ok(WaitStatus::Exited(_, code)) => {
+                    return Ok(u8::try_from(code).unwrap_or(u8::MAX));
+                }
+                Ok(_) => return Err(io::Error::other("the child was killed")),
+            }
+        },
     }
-    libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status) == 0)
-}
-
-/// An extended attribute of a file, up to 64 bytes of it.
-pub(in crate::net) fn extended_attribute(path: &Path, name: &CStr) -> io::Result<Vec<u8>> {
-    let path = CString::new(path.as_os_str().as_bytes())?;
-    let mut value = vec![0; 64];
-    // SAFETY: two terminated strings, and a buffer of the length that is stated.
-    let len = unsafe {
-        libc::getxattr(path.as_ptr(), name.as_ptr(), value.as_mut_ptr().cast(), value.len())
-    };
-    let Ok(len) = usize::try_from(len) else { return Err(io::Error::last_os_error()) };
-    value.truncate(len);
-    Ok(value)
 }

@@ -31,7 +31,7 @@ impl Formatter for Ascii {
 ///
 /// # Errors
 /// What `Serialize` says; the records of this crate say nothing.
-pub(super) fn to_vec(value: &impl Serialize) -> io::Result<Vec<u8>> {
+pub(crate) fn to_vec(value: &impl Serialize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(512);
     value.serialize(&mut Serializer::with_formatter(&mut bytes, Ascii))?;
     Ok(bytes)

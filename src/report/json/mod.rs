@@ -76,7 +76,7 @@
 //!   `collapsed`, `reset`, `ignored`), `fin_attempts`, `fins_reacknowledged`, `time_wait_ns`,
 //!   `our_state`, `peer_state`.
 
-mod ascii;
+pub(crate) mod ascii;
 mod records;
 mod segment;
 mod summary;

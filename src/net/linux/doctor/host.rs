@@ -1,130 +1,114 @@
-//! The host as a whole: firewall signs, kernel, clock, and what it runs in.
+//! The kernel, its clock, and what it runs in.
 
-use std::path::Path;
+use std::fs;
 
-use nix::sys::utsname::uname;
+use super::{Finding, told_by};
 
-use super::{Finding, Status, read};
+/// Clock sources that take a register's reading; the others take a device's.
+const FAST_CLOCKS: [&str; 6] = [
+    "tsc",
+    "arch_sys_counter",
+    "kvm-clock",
+    "hyperv_clocksource_tsc_page",
+    "riscv_clocksource",
+    "timebase",
+];
 
-pub(super) fn examine() -> Vec<Finding> {
-    let mut findings = vec![kernel(), clock()];
-    findings.push(firewall(&firewall_signs()));
-    findings.extend(surroundings());
-    findings
-}
-
-fn kernel() -> Finding {
-    // Where sockets that get the IPv6 header from us can say so, the youngest thing we use.
-    let (topic, need) = ("kernel", (4, 5));
-    let Ok(release) = uname().map(|name| name.release().to_string_lossy().into_owned()) else {
-        return Finding::new(topic, Status::Info, "unknown release");
-    };
-    match version(&release) {
-        Some(version) if version < need => {
-            let text = format!("Linux {release} is older than what this program was made for");
-            Finding::new(topic, Status::Limited, text).remedy("use Linux 4.5 or later")
-        }
-        _ => Finding::new(topic, Status::Good, format!("Linux {release}")),
-    }
-}
-
-/// Major and minor number of a kernel release.
-fn version(release: &str) -> Option<(u32, u32)> {
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
-    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
-}
-
-fn clock() -> Finding {
-    let topic = "clock source";
-    match read("/sys/devices/system/clocksource/clocksource0/current_clocksource") {
-        Some(source) if matches!(source.as_str(), "tsc" | "kvm-clock" | "arch_sys_counter") => {
-            Finding::new(topic, Status::Good, format!("{source}: read without a system call"))
-        }
-        Some(source) => {
-            let text = format!("{source}: reading the time takes about a microsecond or more");
-            Finding::new(topic, Status::Limited, text)
-                .remedy("where the processor's counter is stable: boot with clocksource=tsc")
-        }
-        None => Finding::new(topic, Status::Info, "not shown here"),
-    }
-}
-
-/// What hints at a firewall of this host's, without the right to read its rules.
-fn firewall_signs() -> Vec<String> {
-    let modules = read("/proc/modules").unwrap_or_default();
-    let loaded = |name: &str| {
-        modules.lines().any(|line| line.split(' ').next() == Some(name))
-            || Path::new("/sys/module").join(name).exists()
-    };
-    let mut signs: Vec<String> = ["nf_tables", "ip_tables", "ip6_tables", "nf_conntrack", "ip_set"]
-        .into_iter()
-        .filter(|name| loaded(name))
-        .map(|name| format!("{name} is present"))
-        .collect();
-    for file in ["ip_tables_names", "ip6_tables_names"] {
-        let tables = read(&format!("/proc/thread-self/net/{file}")).unwrap_or_default();
-        if !tables.is_empty() {
-            signs.push(format!("{file} lists {}", tables.replace('\n', ", ")));
-        }
-    }
-    let tracked = read("/proc/sys/net/netfilter/nf_conntrack_count");
-    if let Some(count) = tracked.and_then(|text| text.parse::<u64>().ok()) {
-        signs.push(format!("{count} connections are tracked"));
-    }
-    signs
-}
-
-fn firewall(signs: &[String]) -> Finding {
-    let topic = "local firewall";
-    if signs.is_empty() {
-        return Finding::new(topic, Status::Good, "no sign of one");
-    }
-    let text = format!("there may be one: {}", signs.join("; "));
-    Finding::new(topic, Status::Info, text)
-        .remedy("see its rules: sudo nft list ruleset; sudo iptables-save")
-}
-
-/// Where the network is somebody else's doing.
-fn surroundings() -> Vec<Finding> {
+/// What kind of host this is.
+pub(super) fn findings() -> Vec<Finding> {
+    let release = told_by("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let clock = told_by("/sys/devices/system/clocksource/clocksource0/current_clocksource");
     let mut findings = Vec::new();
-    let release = read("/proc/sys/kernel/osrelease").unwrap_or_default().to_lowercase();
-    if release.contains("microsoft") {
-        let text = "Windows Subsystem for Linux: its NAT may answer in a target's place";
-        findings.push(
-            Finding::new("surroundings", Status::Limited, text)
-                .remedy("WSL 2 with networkingMode=mirrored comes closest to the wire"),
-        );
-    }
-    let container = [("/.dockerenv", "Docker"), ("/run/.containerenv", "Podman")]
-        .into_iter()
-        .find(|(path, _)| Path::new(path).exists())
-        .map(|(_, name)| name);
-    if let Some(name) = container {
-        let text = format!("a {name} container: packets pass the host's NAT and conntrack");
-        findings.push(
-            Finding::new("surroundings", Status::Info, text)
-                .remedy("--network host shows the host's own network"),
-        );
-    }
+    findings.extend(container(&release, &Signs::look()));
+    findings.push(Finding::info("kernel", format!("Linux {release}, {}", std::env::consts::ARCH)));
+    findings.extend(clock.map(|name| clock_source(&name)));
     findings
+}
+
+/// What tells a container.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+struct Signs {
+    docker: bool,
+    podman: bool,
+    /// As systemd's container interface names it.
+    named: Option<String>,
+}
+
+impl Signs {
+    fn look() -> Self {
+        let exists = |path| fs::exists(path).unwrap_or(false);
+        Self {
+            docker: exists("/.dockerenv"),
+            podman: exists("/run/.containerenv"),
+            named: told_by("/run/systemd/container")
+                .or_else(|| std::env::var("container").ok())
+                .filter(|name| !name.is_empty()),
+        }
+    }
+}
+
+fn container(release: &str, signs: &Signs) -> Option<Finding> {
+    let release = release.to_ascii_lowercase();
+    if release.contains("microsoft") {
+        // Version 1 emulates Linux and has no packet sockets; version 2 is a virtual machine.
+        let text = if release.contains("wsl2") || release.contains("microsoft-standard") {
+            "WSL 2: Windows translates addresses, and is in the path of every packet"
+        } else {
+            "WSL 1: it emulates Linux and has no packet sockets"
+        };
+        let finding = Finding::limited("container", text);
+        return Some(if text.starts_with("WSL 1") {
+            finding.remedied("wsl --set-version DISTRIBUTION 2")
+        } else {
+            finding
+        });
+    }
+    let name = match signs {
+        Signs { docker: true, .. } => "Docker",
+        Signs { podman: true, .. } => "Podman",
+        Signs { named: Some(name), .. } => name,
+        _ => return None,
+    };
+    Some(Finding::info(
+        "container",
+        format!("in a container ({name}): its host may filter and translate what it sends"),
+    ))
+}
+
+fn clock_source(name: &str) -> Finding {
+    let topic = "clock";
+    if FAST_CLOCKS.contains(&name) {
+        return Finding::good(topic, format!("the kernel's clock source is {name}"));
+    }
+    Finding::limited(
+        topic,
+        format!(
+            "the kernel's clock source is {name}: a reading takes about a microsecond, or more"
+        ),
+    )
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Status;
     use super::*;
 
     #[test]
-    fn releases_are_compared_by_number() {
-        assert_eq!(version("6.18.44-fc"), Some((6, 18)));
-        assert!(version("10.0").unwrap() > version("9.9-rc1").unwrap());
-        assert_eq!(version("unknown"), None);
+    fn a_container_is_told_by_its_signs() {
+        let none = Signs::default();
+        assert_eq!(container("6.12.0-amd64", &none), None);
+        let docker = Signs { docker: true, ..none.clone() };
+        assert!(container("6.12.0", &docker).unwrap().text.starts_with("in a container (Docker)"));
+        let named = Signs { named: Some("lxc".to_owned()), ..none.clone() };
+        assert!(container("6.12.0", &named).unwrap().text.starts_with("in a container (lxc)"));
+        let wsl = |release| container(release, &none).unwrap();
+        assert!(wsl("5.15.90.1-microsoft-standard-WSL2").text.starts_with("WSL 2"));
+        assert!(wsl("4.4.0-19041-Microsoft").remedy.is_some());
     }
 
     #[test]
-    fn signs_of_a_firewall_are_called_signs() {
-        assert_eq!(firewall(&[]).status, Status::Good);
-        let finding = firewall(&["nf_tables is present".to_owned(), "2 tables".to_owned()]);
-        assert_eq!(finding.status, Status::Info);
-        assert_eq!(finding.text, "there may be one: nf_tables is present; 2 tables");
+    fn a_device_for_a_clock_is_a_limit() {
+        assert_eq!(clock_source("tsc").status, Status::Good);
+        assert_eq!(clock_source("hpet").status, Status::Limited);
     }
 }
