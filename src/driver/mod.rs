@@ -1,8 +1,9 @@
 //! The only loop that joins machines, wire and event sink.
 //!
 //! A [`Driver`] runs any number of flows over one [`Wire`]. Each flow is a
-//! [`Connection`](crate::tcp::Connection), the [`PeerView`](crate::tcp::PeerView) of its far end, and a [`Gate`] through which a command withholds what the machine
-//! would send or hear, so that the machine itself always stays correct.
+//! [`Connection`](crate::tcp::Connection), the [`PeerView`](crate::tcp::PeerView) of its far end, and
+//! a [`Gate`] through which a command withholds what the machine would send or hear, so that the
+//! machine itself always stays correct.
 //!
 //! A segment of ours is reported when the capture's copy of it comes back, because that copy bears
 //! the time at which it left. The copy of a segment is always in the capture's queue before any

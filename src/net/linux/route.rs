@@ -141,7 +141,7 @@ pub enum RouteError {
     #[error("interface {0} is down; bring it up with `ip link set {0} up`")]
     InterfaceDown(String),
     /// A link-local address without its interface.
-    #[error("{0} is link-local and needs its interface: write {0}%eth0, or use --interface")]
+    #[error("{0} is link-local and needs its interface: name it with --interface")]
     ScopeMissing(IpAddr),
     /// This host has no IPv6 at all.
     #[error("cannot reach {0}: this host has no IPv6; use -4 or an IPv4 address")]

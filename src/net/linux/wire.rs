@@ -78,22 +78,16 @@ struct Lane {
 }
 
 impl Lane {
-    fn open(
-        route: &Route,
-        port: Option<u16>,
-        choice: GuardChoice,
-    ) -> Result<(Guard, Self), OpenError> {
-        let sender = Sender::open(route).map_err(OpenError::of("a raw socket"))?;
-        let guard = Guard::take(route.source, port, route.scope_id, choice)?;
-        let lane = Self {
+    /// The lane of `route`, whose packets bear the guarded `address`.
+    fn open(route: &Route, address: SocketAddr) -> Result<Self, OpenError> {
+        Ok(Self {
             source: route.source,
             interface: route.interface.index,
             scope_id: route.scope_id,
             pinned: route.pinned,
-            sender,
-            address: guard.address(),
-        };
-        Ok((guard, lane))
+            sender: Sender::open(route).map_err(OpenError::of("a raw socket"))?,
+            address,
+        })
     }
 }
 
@@ -130,7 +124,8 @@ impl LinuxWire {
         // The default slack lets a wait of 1 ms last 50 µs longer. Without effect, no harm.
         let _ = nix::sys::prctl::set_timerslack(1);
         let Route { interface, mtu, source, scope_id, .. } = &plan.route;
-        let (guard, lane) = Lane::open(&plan.route, plan.source_port, plan.guard)?;
+        let guard = Guard::take(*source, plan.source_port, *scope_id, plan.guard)?;
+        let lane = Lane::open(&plan.route, guard.address())?;
         let capture = Capture::open(*source, interface.index, guard.port())
             .map_err(OpenError::of("a packet socket"))?;
         let facts = Facts {
@@ -160,9 +155,9 @@ impl LinuxWire {
 
     /// Makes the target of `route` reachable, and says from which address and guarded port.
     ///
-    /// Targets behind the same source address and interface share sockets and that port; a new
-    /// pair gets its own raw socket, which needs `CAP_NET_RAW`, and its own port: `port`, or an
-    /// unpredictable one.
+    /// Targets behind the same source address and interface share sockets and that port. A new pair
+    /// gets its own raw socket, which needs `CAP_NET_RAW`; a new source address its own port: `port`,
+    /// or an unpredictable one.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -175,12 +170,25 @@ impl LinuxWire {
             self.targets.insert(route.destination, index);
             return Ok(self.lanes[index].address);
         }
-        let (guard, lane) = Lane::open(route, port, self.choice)?;
+        let sibling = self
+            .lanes
+            .iter()
+            .find(|lane| (lane.source, lane.scope_id) == (route.source, route.scope_id));
+        let (address, guard) = match sibling {
+            // A guard serves its address on every interface; a second one would find the port taken.
+            Some(lane) => (lane.address, None),
+            None => {
+                let guard = Guard::take(route.source, port, route.scope_id, self.choice)?;
+                (guard.address(), Some(guard))
+            }
+        };
+        let lane = Lane::open(route, address)?;
         self.capture
             .add_source(route.source, route.interface.index)
             .map_err(OpenError::of("the capture filter"))?;
-        self.install(guard)?;
-        let address = lane.address;
+        if let Some(guard) = guard {
+            self.install(guard)?;
+        }
         self.targets.insert(route.destination, self.lanes.len());
         self.lanes.push(lane);
         Ok(address)
