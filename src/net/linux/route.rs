@@ -141,8 +141,11 @@ pub enum RouteError {
     #[error("interface {0} is down; bring it up with `ip link set {0} up`")]
     InterfaceDown(String),
     /// A link-local address without its interface.
-    #[error("{0} is link-local and needs its interface: name it with --interface")]
+    #[error("{0} is link-local and needs its interface: write {0}%eth0, or use --interface")]
     ScopeMissing(IpAddr),
+    /// A link-local source address without its interface.
+    #[error("{0} is link-local and needs its interface: name it with --interface")]
+    SourceScopeMissing(IpAddr),
     /// This host has no IPv6 at all.
     #[error("cannot reach {0}: this host has no IPv6; use -4 or an IPv4 address")]
     NoIpv6(IpAddr),
@@ -244,7 +247,7 @@ fn check_source(source: IpAddr, destination: IpAddr, scope_id: u32) -> Result<()
             Err(RouteError::NoIpv6(destination))
         }
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) && scope_id == 0 => {
-            Err(RouteError::ScopeMissing(source))
+            Err(RouteError::SourceScopeMissing(source))
         }
         Err(_) => Err(RouteError::SourceNotOurs(source)),
     }
