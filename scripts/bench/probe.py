@@ -137,6 +137,9 @@ def main() -> int:
     parser.add_argument("--binary", default="target/release/shakedown")
     options = parser.parse_args()
     binary = os.path.abspath(options.binary)
+    if not os.access(binary, os.X_OK):
+        print(f"{options.binary}: not there; cargo build --release", file=sys.stderr)
+        return 2
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     present = [tool for tool in tools(binary) if shutil.which(tool.command[0])]
     for tool in tools(binary):
