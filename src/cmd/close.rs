@@ -68,11 +68,8 @@ pub(crate) fn converse<W: Wire, S: Sink>(
     let mut talk = Talk::open(driver, run, FlowSpec { gate, ..spec }, plan.limits)?;
     let opened = talk.establish()?;
     if opened {
-        let sends_after_fin = plan.shape == CloseShape::Half;
-        if sends_after_fin {
-            // The request and the FIN go out together: what the peer answers, it answers to a
-            // connection that is half closed.
-            talk.queue(&plan.data)?;
+        if plan.shape == CloseShape::Half {
+            talk.send_and_close(&plan.data)?;
         } else {
             talk.exchange(&plan.data)?;
         }

@@ -130,9 +130,14 @@ impl<W: Wire, S: Sink> Talk<W, S> {
         self.drain()
     }
 
-    /// Queues `data` without waiting for anything: a FIN that follows at once goes out behind it.
-    pub(crate) fn queue(&mut self, data: &[u8]) -> Result<(), DriverError> {
-        self.driver.with_flow(self.id, |flow, now| flow.connection.send(data, now).ok()).map(drop)
+    /// Sends `data` and closes our direction in one breath: the last of it bears our FIN, so that
+    /// whatever the peer answers, it answers to an end that has closed.
+    pub(crate) fn send_and_close(&mut self, data: &[u8]) -> Result<(), DriverError> {
+        let both = |flow: &mut Flow, now| {
+            flow.connection.send(data, now).ok();
+            flow.connection.close(now).ok();
+        };
+        self.driver.with_flow(self.id, both).map(drop)
     }
 
     /// Waits until the peer has said what it has to say for now.

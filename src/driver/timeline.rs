@@ -2,7 +2,7 @@
 
 use crate::event::Measured;
 use crate::tcp::TransmitKind;
-use crate::time::Stamp;
+use crate::time::{Instant, Stamp};
 use crate::wire::{Flags, IcmpError, Packet, Segment, SeqNum};
 
 /// When the segments that matter left and arrived.
@@ -88,6 +88,15 @@ impl Timeline {
                 && self.peer_fin_end.is_some_and(|end| segment.ack.is_before(end));
             self.fins.push(stamp);
             self.fin_end = Some(segment.seq_end());
+        }
+    }
+
+    /// A segment that was taken to have left at `believed` left at `stamp`.
+    pub(super) fn left_late(&mut self, believed: Instant, stamp: Stamp) {
+        let syns = self.syns.iter_mut().map(|(sent, _)| sent);
+        let all = syns.chain(&mut self.fins).chain(&mut self.first_data);
+        for sent in all.filter(|sent| sent.at == believed) {
+            *sent = stamp;
         }
     }
 

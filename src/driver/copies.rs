@@ -1,0 +1,180 @@
+//! What we sent, and the capture's copies of it, which bear the time at which it left.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::{Driver, DriverError, Step};
+use crate::event::{FlowId, Note, Severity, Sink};
+use crate::net::{Dir, Received, Wire};
+use crate::tcp::TransmitKind;
+use crate::time::{Clock, Instant, Stamp};
+use crate::wire::{Flags, IpHeader, Packet, Segment};
+
+/// How long the copy of a segment may be missing before the segment is reported without it. The
+/// kernel holds packets back while it looks for the neighbour's hardware address; a person watching
+/// should not wait for that.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// Segments reported without their copies that are still recognised when the copies come.
+const REMEMBERED: usize = 256;
+
+/// A segment that was handed to the wire and whose copy has not come back yet.
+pub(super) struct Pending {
+    pub(super) flow: FlowId,
+    pub(super) packet: Packet,
+    pub(super) kind: TransmitKind,
+    pub(super) sent_at: Instant,
+}
+
+impl Pending {
+    pub(super) fn is_overdue(&self, now: Instant) -> bool {
+        self.sent_at + PATIENCE <= now
+    }
+
+    /// Whether a captured packet of ours is this one. The kernel and its firewall may have changed
+    /// the TTL or the type of service, but neither the segment nor the identification.
+    fn is(&self, ip: &IpHeader, segment: &Segment) -> bool {
+        self.packet.segment == *segment
+            && self.packet.ip.dst == ip.dst
+            && (ip.id == self.packet.ip.id || ip.src.is_ipv6())
+    }
+}
+
+/// The segments whose copies are awaited.
+#[derive(Default)]
+pub(super) struct Copies {
+    pending: VecDeque<Pending>,
+    /// Reported without their copies, the oldest first.
+    overdue: VecDeque<Pending>,
+}
+
+impl Copies {
+    pub(super) fn expect(&mut self, pending: Pending) {
+        self.pending.push_back(pending);
+    }
+
+    /// When the next copy becomes overdue.
+    pub(super) fn overdue_at(&self) -> Option<Instant> {
+        self.pending.front().map(|pending| pending.sent_at + PATIENCE)
+    }
+}
+
+impl<W: Wire, S: Sink> Driver<W, S> {
+    /// Reports the segments of `flow` (of all flows where it is absent) that still wait for their
+    /// copies. To be called before the last words about it.
+    ///
+    /// # Errors
+    /// [`DriverError`], where our own host fails.
+    pub fn settle(&mut self, flow: Option<FlowId>) -> Result<(), DriverError> {
+        let concerned = |pending: &Pending| flow.is_none_or(|id| pending.flow == id);
+        self.catch_up(concerned)?;
+        self.flush_copies(concerned)
+    }
+
+    /// Handles what is in the capture's queue until the copies of the segments for which
+    /// `concerned` holds have come. They are there already, unless the kernel is still looking for
+    /// the neighbour.
+    pub(super) fn catch_up(
+        &mut self,
+        concerned: impl Fn(&Pending) -> bool,
+    ) -> Result<(), DriverError> {
+        while self.copies.pending.iter().any(&concerned) {
+            match self.receive(self.wire.now())? {
+                Received::Frame(frame) => self.handle_frame(&frame)?,
+                Received::Timeout => break,
+                // Not ours to act on: the next step tells of it.
+                Received::Interrupted => self.deferred = Some(Step::Interrupted),
+                Received::StatusRequested => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Reports the pending segments for which `which` holds with our own clock's time, and says so.
+    pub(super) fn flush_copies(
+        &mut self,
+        which: impl Fn(&Pending) -> bool,
+    ) -> Result<(), DriverError> {
+        let (late, rest) = self.copies.pending.drain(..).partition(|pending| which(pending));
+        self.copies.pending = rest;
+        let late: VecDeque<Pending> = late;
+        for pending in late {
+            let (id, at) = (pending.flow, pending.sent_at);
+            self.report_sent(&pending, Stamp { at, clock: Clock::User })?;
+            let text = "the kernel has not shown this segment leaving: its time is that of our own \
+                        clock, and it may be waiting for the neighbour's hardware address";
+            self.notice(id, at, Severity::Warning, "no-transmit-stamp", text)?;
+            if self.copies.overdue.len() == REMEMBERED {
+                self.copies.overdue.pop_front();
+            }
+            self.copies.overdue.push_back(pending);
+        }
+        Ok(())
+    }
+
+    /// The copy of a segment that was reported without it: it has left only now.
+    fn report_late(&mut self, pending: &Pending, stamp: Stamp) -> Result<(), DriverError> {
+        let delay = stamp.at.since(pending.sent_at);
+        if let Some(flow) = self.flows.get_mut(&pending.flow) {
+            flow.timeline.left_late(pending.sent_at, stamp);
+        }
+        let text = format!("that {} left only {delay:.1?} later", pending.packet.segment.flags);
+        self.notice(pending.flow, stamp.at, Severity::Info, "left-late", text)
+    }
+
+    /// A segment of ours has left, at `stamp`.
+    fn report_sent(&mut self, pending: &Pending, stamp: Stamp) -> Result<(), DriverError> {
+        let Pending { flow: id, packet, kind, .. } = pending;
+        let note = match kind {
+            TransmitKind::Retransmission(count) => Some(Note::Retransmission(*count)),
+            TransmitKind::ChallengeAck => Some(Note::ChallengeAck),
+            TransmitKind::First | TransmitKind::Reset => None,
+        };
+        self.traffic.sent += 1;
+        self.traffic.retransmitted += u64::from(matches!(kind, TransmitKind::Retransmission(_)));
+        if let Some(flow) = self.flows.get_mut(id) {
+            flow.sent(packet, *kind, stamp);
+            let event = flow.segment_event(Dir::Tx, stamp, packet.clone(), note);
+            self.report(*id, &event)?;
+            self.drain_events(*id)?;
+        }
+        Ok(())
+    }
+
+    /// The capture shows a segment that left with our address: one of ours, or one that our kernel
+    /// sent behind our back.
+    pub(super) fn handle_copy(
+        &mut self,
+        ip: &IpHeader,
+        bytes: &[u8],
+        stamp: Stamp,
+    ) -> Result<(), DriverError> {
+        let Ok(segment) = Segment::parse(bytes) else { return Ok(()) };
+        let ours = |pending: &Pending| pending.is(ip, &segment);
+        if let Some(index) = self.copies.pending.iter().position(ours)
+            && let Some(pending) = self.copies.pending.remove(index)
+        {
+            return self.report_sent(&pending, stamp);
+        }
+        if let Some(index) = self.copies.overdue.iter().position(ours)
+            && let Some(pending) = self.copies.overdue.remove(index)
+        {
+            return self.report_late(&pending, stamp);
+        }
+        let tuple =
+            (SocketAddr::new(ip.src, segment.src_port), SocketAddr::new(ip.dst, segment.dst_port));
+        let Some(&id) = self.by_tuple.get(&tuple) else { return Ok(()) };
+        let Some(flow) = self.flows.get_mut(&id) else { return Ok(()) };
+        flow.interference |= segment.has(Flags::RST);
+        let reset = segment.has(Flags::RST);
+        let packet = Packet { ip: *ip, segment };
+        let event = flow.segment_event(Dir::Tx, stamp, packet, Some(Note::LocalKernel));
+        self.report(id, &event)?;
+        if reset {
+            let text = "your own kernel reset this connection, not the peer: the port guard did \
+                        not hold; see `shakedown doctor`";
+            self.notice(id, stamp.at, Severity::Error, "local-reset", text)?;
+        }
+        Ok(())
+    }
+}
