@@ -18,7 +18,6 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ADDRESSES = {"4": ("192.0.2.1", "192.0.2.2"), "6": ("2001:db8::1", "2001:db8::2")}
-BEGIN, END = "<!-- real-servers:begin -->", "<!-- real-servers:end -->"
 
 
 @dataclass
@@ -189,15 +188,6 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def write_between_markers(path: Path, text: str) -> None:
-    document = path.read_text()
-    before, found, rest = document.partition(BEGIN)
-    _, found_end, after = rest.partition(END)
-    if not (found and found_end):
-        sys.exit(f"{path} has no {BEGIN} … {END}")
-    path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="real-servers.sh")
     parser.add_argument("--binary", default="target/release/shakedown")
@@ -238,7 +228,9 @@ def run_all(binary: str, write: Path | None, scratch: Path) -> int:
     text = table(rows)
     print(text)
     if write:
-        write_between_markers(write, text)
+        subprocess.run(
+            [sys.executable, str(HERE / "between.py"), str(write), "real-servers"],
+            input=text, text=True, check=True)
     for name in absent:
         print(f"NOT RUN: 1 tests: real servers: {name} is not installed")
     wrong = [row for row in rows

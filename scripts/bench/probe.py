@@ -185,7 +185,8 @@ def report(present: list[Tool], rounds: int) -> None:
               f"{spread(tool.cpu)} | {memory} |")
     print()
     for tool in present:
-        print(f"    {' '.join(tool.command)}")
+        # The path of this checkout is nobody else's business.
+        print(f"    {' '.join(tool.command).replace(binary, options.binary)}")
 
 
 if __name__ == "__main__":

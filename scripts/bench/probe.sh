@@ -4,6 +4,7 @@
 # in a private network namespace over loopback, against a listener that accepts and closes.
 #
 # usage: scripts/bench/probe.sh [--rounds N] [--binary FILE]
+#        scripts/bench/probe.sh | scripts/between.py README.md bench-probe
 #   --rounds N      rounds [100]; the first is thrown away
 #   --binary FILE   the shakedown to run [target/release/shakedown]
 #
