@@ -26,12 +26,15 @@ import struct
 import subprocess
 import sys
 import time
+from pathlib import Path
 from dataclasses import dataclass, field
 
 ADDRESS, PORT = "127.0.0.1", 7007
 SO_TIMESTAMPNS = 35
 PACKET_OUTGOING = 4
 SYN, ACK = 0x02, 0x10
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass
@@ -185,8 +188,8 @@ def report(present: list[Tool], rounds: int) -> None:
               f"{spread(tool.cpu)} | {memory} |")
     print()
     for tool in present:
-        # The path of this checkout is nobody else's business.
-        print(f"    {' '.join(tool.command).replace(binary, options.binary)}")
+        # Where this checkout lies is nobody else's business.
+        print("    " + " ".join(tool.command).replace(f"{ROOT}/", ""))
 
 
 if __name__ == "__main__":
