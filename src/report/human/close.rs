@@ -20,7 +20,7 @@ pub(super) fn lines(report: &CloseReport, outcome: Outcome, style: &Style) -> Li
         lines.extend(plain("after fin", text, style));
     }
     if let Some(verdict) = report.half_close {
-        lines.extend(row("half-close", half_close(verdict), style));
+        lines.extend(row("half-close", half_close(verdict, report.took_place.is_some()), style));
     }
     lines.extend(
         time_wait(report, style).map(|text| plain("time-wait", text, style)).into_iter().flatten(),
@@ -100,8 +100,13 @@ fn close_wait(report: &CloseReport, outcome: Outcome, style: &Style) -> Option<(
     }
 }
 
-fn half_close(verdict: HalfClose) -> (String, Paint) {
+fn half_close(verdict: HalfClose, closed: bool) -> (String, Paint) {
     let (meaning, paint) = match verdict {
+        HalfClose::Honoured if !closed => (
+            "it acknowledged our FIN and was still sending when the time was over: end of file in \
+             one direction leaves the other open",
+            Paint::Good,
+        ),
         HalfClose::Honoured => (
             "it acknowledged our FIN, went on sending, and closed in its own time: end of file in \
              one direction leaves the other open",
