@@ -203,6 +203,8 @@ impl<W: Wire, S: Sink> Driver<W, S> {
                 return Ok(Step::Progress);
             }
             match self.step(until)? {
+                // Whoever floods our port shall not keep us beyond our time.
+                Step::Progress if self.wire.now() > until => return Ok(Step::Deadline),
                 Step::Progress => {}
                 other => return Ok(other),
             }
@@ -216,6 +218,10 @@ impl<W: Wire, S: Sink> Driver<W, S> {
     pub fn step(&mut self, until: Instant) -> Result<Step, DriverError> {
         if let Some(step) = self.deferred.take() {
             return Ok(step);
+        }
+        // Before the next packet: an endless stream of them must not starve our retransmissions.
+        if self.fire_timers(self.wire.now())? {
+            return Ok(Step::Progress);
         }
         let wake = self.timers.first().map_or(until, |(at, _)| (*at).min(until));
         let wake = self.copies.overdue_at().map_or(wake, |at| wake.min(at));
