@@ -33,6 +33,10 @@ use crate::wire::{
 /// our own clock's time. Neighbour resolution can hold a first packet back for three seconds.
 const COPY_PATIENCE: Duration = Duration::from_secs(3);
 
+/// Segments whose copies were given up that are remembered: a copy that comes after all must not be
+/// taken for a segment that our kernel sent behind our back.
+const COPIES_REMEMBERED: usize = 64;
+
 /// Why a run could not go on. Only our own host's failures are errors.
 #[derive(Debug, thiserror::Error)]
 pub enum DriverError {
@@ -74,6 +78,7 @@ pub enum Step {
 }
 
 /// A segment that was handed to the wire and whose copy has not come back yet.
+#[derive(Clone)]
 struct Pending {
     flow: FlowId,
     packet: Packet,
@@ -91,6 +96,8 @@ pub struct Driver<W, S> {
     /// When a flow's machine wants to be woken; kept in step with `Flow::wake_at`.
     timers: BTreeSet<(Instant, FlowId)>,
     pending: VecDeque<Pending>,
+    /// Those whose copies did not come in time.
+    given_up: VecDeque<Pending>,
     next_flow: u32,
     /// What a wait outside of `step` ended with.
     deferred: Option<Step>,
@@ -108,6 +115,7 @@ impl<W: Wire, S: Sink> Driver<W, S> {
             by_tuple: HashMap::new(),
             timers: BTreeSet::new(),
             pending: VecDeque::new(),
+            given_up: VecDeque::new(),
             next_flow: 0,
             deferred: None,
             traffic: Traffic::default(),
@@ -349,12 +357,15 @@ impl<W: Wire, S: Sink> Driver<W, S> {
     }
 
     /// Reports the pending segments for which `which` holds with our own clock's time, and says so.
-    fn flush_copies(&mut self, which: impl Fn(&Pending) -> bool) -> Result<(), DriverError> {
+    fn flush_copies(&mut self, mut which: impl FnMut(&Pending) -> bool) -> Result<(), DriverError> {
         let (late, rest) = self.pending.drain(..).partition(|pending| which(pending));
         self.pending = rest;
         let late: VecDeque<Pending> = late;
+        let overfull = (self.given_up.len() + late.len()).saturating_sub(COPIES_REMEMBERED);
+        self.given_up.drain(..overfull.min(self.given_up.len()));
         for pending in late {
             let (id, at) = (pending.flow, pending.sent_at);
+            self.given_up.push_back(pending.clone());
             self.report_sent(pending, Stamp { at, clock: Clock::User })?;
             let text = "the kernel's copy of a segment that we sent did not appear: its time is \
                         that of our own clock";
@@ -424,7 +435,19 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         if let Some(index) = self.pending.iter().position(ours)
             && let Some(pending) = self.pending.remove(index)
         {
+            // The kernel sends a flow's segments in our order: the copies of earlier ones are lost.
+            let mut earlier = index;
+            self.flush_copies(|other| {
+                let before = earlier > 0;
+                earlier = earlier.saturating_sub(1);
+                before && other.flow == pending.flow
+            })?;
             return self.report_sent(pending, stamp);
+        }
+        if let Some(index) = self.given_up.iter().position(ours) {
+            // Late, and reported already.
+            self.given_up.remove(index);
+            return Ok(());
         }
         let tuple =
             (SocketAddr::new(ip.src, segment.src_port), SocketAddr::new(ip.dst, segment.dst_port));
@@ -480,7 +503,7 @@ impl<W: Wire, S: Sink> Driver<W, S> {
             None
         };
         // Whatever of ours is still without its copy left before this arrived.
-        if reason.is_none() {
+        if reason.is_none() && segment.has(Flags::ACK) {
             let ack = segment.ack;
             self.flush_copies(|pending| {
                 pending.flow == id

@@ -124,7 +124,7 @@ impl Host {
             iss: SeqNum(self.rng.bits() as u32),
             ts_offset: self.rng.bits() as u32,
             offer: Offered { window: 65160, ..Offered::default() },
-            receive_buffer: 256 * 1024,
+            receive_buffer: 65160,
             timers: Timers { msl: MSL, ..Timers::default() },
         };
         Service {
