@@ -78,17 +78,20 @@ pub(crate) fn handshake_report(flow: &Flow, data_sent: bool) -> HandshakeReport 
         offered: timeline.syn.as_ref().map(offer_of).unwrap_or_default(),
         granted: timeline.syn_ack.as_ref().map(|(_, packet)| offer_of(packet)),
         answered_by: answerer(flow),
-        icmp: timeline.icmp.last().map(|(_, error)| *error),
+        // On a connection that was answered such an error decides nothing.
+        icmp: timeline.icmp.last().filter(|_| timeline.syn_ack.is_none()).map(|(_, error)| *error),
         exchange: (data_sent || !flow.received.is_empty()).then(|| exchange(flow)),
     }
 }
 
 fn exchange(flow: &Flow) -> Exchange {
-    let unacknowledged = flow.connection.unacked_data() as u64;
-    let sent = flow.timeline.bytes_sent;
+    let connection = &flow.connection;
+    // Behind our SYN, and before our FIN. What is still queued was neither sent nor acknowledged.
+    let ours = connection.snd_una().offset_from(connection.iss());
+    let acknowledged = u64::from(ours.saturating_sub(1 + u32::from(connection.fin_acked())));
     Exchange {
-        sent,
-        acknowledged: sent.saturating_sub(unacknowledged),
+        sent: flow.timeline.bytes_sent,
+        acknowledged,
         ack_delay: flow.timeline.ack_of_data(),
         received: flow.received.len() as u64,
         reply: flow.received[..flow.received.len().min(REPLY_KEPT)].to_vec(),
@@ -101,13 +104,12 @@ pub(crate) fn shape_of(flow: &Flow, asked: CloseShape) -> Option<CloseShape> {
     if flow.ending.reset || (asked == CloseShape::Abort && timeline.reset_sent) {
         return Some(CloseShape::Abort);
     }
-    let (ours, theirs) = (timeline.fins.first()?, timeline.peer_fin?);
-    if !flow.connection.fin_acked() {
+    if timeline.fins.is_empty() || timeline.peer_fin.is_none() || !flow.connection.fin_acked() {
         return None;
     }
     Some(if timeline.crossed {
         CloseShape::Simultaneous
-    } else if theirs.at < ours.at {
+    } else if timeline.answered {
         CloseShape::Passive
     } else if asked == CloseShape::Half && timeline.bytes_after_fin_seen > 0 {
         CloseShape::Half
@@ -144,8 +146,7 @@ pub(crate) fn close_report(
 /// What the peer made of our half-close; nothing where it closed first or never saw our FIN.
 fn half_close(flow: &Flow) -> Option<HalfClose> {
     let timeline = &flow.timeline;
-    let ours = timeline.fins.first()?;
-    if timeline.peer_fin.is_some_and(|theirs| theirs.at < ours.at) {
+    if timeline.fins.is_empty() || timeline.answered {
         return None;
     }
     if flow.ending.reset {
@@ -175,7 +176,15 @@ pub(crate) fn closing(flow: &Flow, asked: CloseShape) -> Outcome {
         }
         Some(took_place) if took_place == asked => Outcome::Closed,
         Some(_) => Outcome::OtherShape,
-        None if flow.ending.gave_up == Some(GaveUp::Fin) => Outcome::TimedOut,
+        None if matches!(flow.ending.gave_up, Some(GaveUp::Fin | GaveUp::Data)) => {
+            Outcome::TimedOut
+        }
+        // A peer that does not close first has not gone silent: nothing was asked of it.
+        None if matches!(asked, CloseShape::Passive | CloseShape::Simultaneous)
+            && flow.timeline.peer_fin.is_none() =>
+        {
+            Outcome::OtherShape
+        }
         None if flow.timeline.fin_ack.is_some() => Outcome::StillOpen,
         None => Outcome::TimedOut,
     }

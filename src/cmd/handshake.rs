@@ -9,7 +9,7 @@ use super::{Environment, ExitStatus, Wanted};
 use crate::cli::value::Then;
 use crate::cli::{Expect, HandshakeArgs};
 use crate::driver::{Driver, DriverError, FlowSpec, Open};
-use crate::event::{CloseShape, Outcome, Run, Sink, Summary};
+use crate::event::{CloseShape, HandshakeReport, Outcome, Run, Sink, Summary};
 use crate::net::Wire;
 
 /// How long TIME-WAIT lasts behind a handshake whose close is a courtesy: 2 MSL of this. Long
@@ -94,8 +94,10 @@ pub(crate) fn converse<W: Wire, S: Sink>(
         Outcome::Filtered if talk.interrupted() => Outcome::Interrupted,
         // The handshake is what was asked for; a reset later is told in the close report, unless it
         // came in the middle of what we had to say.
-        Outcome::Open if !plan.data.is_empty() && cut_short(&handshake) => {
-            if talk.look(|flow| flow.ending.reset).unwrap_or(false) {
+        Outcome::Open if cut_short(&handshake, plan.data.len()) => {
+            if talk.interrupted() {
+                Outcome::Interrupted
+            } else if talk.look(|flow| flow.ending.reset).unwrap_or(false) {
                 Outcome::Reset
             } else {
                 Outcome::TimedOut
@@ -116,7 +118,7 @@ pub(crate) fn converse<W: Wire, S: Sink>(
     talk.finish(summary)
 }
 
-/// Whether some of our data was never acknowledged.
-fn cut_short(report: &crate::event::HandshakeReport) -> bool {
-    report.exchange.as_ref().is_some_and(|exchange| exchange.acknowledged < exchange.sent)
+/// Whether some of our data was never acknowledged, sent or not.
+fn cut_short(report: &HandshakeReport, to_send: usize) -> bool {
+    report.exchange.as_ref().is_some_and(|exchange| exchange.acknowledged < to_send as u64)
 }

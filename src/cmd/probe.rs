@@ -7,14 +7,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::session::{self, reach};
+use super::ground::{Carrier, Ground};
+use super::session;
 use super::target::{Family, HostPorts, Services, resolve_host};
 use super::{Environment, ExitStatus, Wanted, findings};
 use crate::cli::{Expect, ProbeArgs};
 use crate::driver::{Driver, DriverError, Flow, FlowSpec, HalfOpen, Step};
 use crate::event::{Event, FlowId, Outcome, ProbeResult, Run, Sink, Summary, Traffic};
 use crate::net::Wire;
-use crate::net::linux::{LinuxWire, Route, Stamping, privilege};
+use crate::net::linux::{Route, privilege};
 use crate::time::Instant;
 
 /// One port to be probed.
@@ -47,12 +48,13 @@ pub(crate) struct Plan {
 /// # Errors
 /// Whatever keeps this host from measuring.
 pub fn run(args: &ProbeArgs, environment: &Environment) -> anyhow::Result<ExitStatus> {
-    let stamping = Stamping::request();
+    let ground = Ground::find()?;
     let hosts = HostPorts::parse_all(&args.targets, args.ports.as_deref(), &Services::of_host())?;
     let wanted = Wanted::new(&args.expect, Expect::Open);
-    let aims = find(&hosts, args)?;
+    let aims = find(&ground, &hosts, args)?;
     let routes = distinct_routes(&aims);
-    let mut wire = session::open_wire(&routes, &args.source, stamping)?;
+    let mut dice = ground.dice();
+    let mut wire = ground.open_wire(&routes, &args.source)?;
     let ports = take_ports(&mut wire, &aims, args.source.source_port)?;
     privilege::drop_all()?;
     let plan = Plan { aims, parallel: usize::from(args.parallel), deadline: args.timing.deadline };
@@ -62,8 +64,9 @@ pub fn run(args: &ProbeArgs, environment: &Environment) -> anyhow::Result<ExitSt
         let ends = (ports[&aim.route.source][aim.copy], aim.remote);
         let run = session::first_words("probe", aim.name.clone(), ends, &aim.route, wire);
         let timers = session::timers(&args.timing, Duration::ZERO);
-        let spec = session::specify(ends, aim.route.mtu, &args.offer, &args.source, timers)?;
-        Ok((run, spec))
+        let mtu = aim.route.mtu;
+        let words = dice.words()?;
+        Ok((run, session::specify(ends, mtu, &args.offer, &args.source, timers, words)))
     })?;
     let elapsed = driver.now().since(started);
     let summary = summary(tally, &wanted, elapsed, driver.traffic());
@@ -78,12 +81,12 @@ pub fn run(args: &ProbeArgs, environment: &Environment) -> anyhow::Result<ExitSt
 }
 
 /// Resolves every host once, and finds the route to it.
-fn find(hosts: &[HostPorts], args: &ProbeArgs) -> anyhow::Result<VecDeque<Aim>> {
+fn find(ground: &Ground, hosts: &[HostPorts], args: &ProbeArgs) -> anyhow::Result<VecDeque<Aim>> {
     let family = Family::of(&args.family);
     let mut aims = VecDeque::new();
     let mut copies: HashMap<SocketAddr, usize> = HashMap::new();
     for host in hosts {
-        let (address, route) = reach(&resolve_host(&host.host, family)?, &args.source)?;
+        let (address, route) = ground.reach(&resolve_host(&host.host, family)?, &args.source)?;
         let route = Rc::new(route);
         for target in host.targets() {
             let mut remote = address;
@@ -105,7 +108,7 @@ fn distinct_routes(aims: &VecDeque<Aim>) -> Vec<&Route> {
 
 /// Guards, for each source address, as many ports as one target is repeated on it.
 fn take_ports(
-    wire: &mut LinuxWire,
+    wire: &mut Carrier,
     aims: &VecDeque<Aim>,
     first: Option<u16>,
 ) -> anyhow::Result<HashMap<IpAddr, Vec<SocketAddr>>> {
@@ -115,11 +118,11 @@ fn take_ports(
         let taken = match ports.entry(source) {
             Entry::Occupied(taken) => taken.into_mut(),
             // The port that was guarded with the route.
-            Entry::Vacant(none) => none.insert(vec![wire.add_route(&aim.route, first)?]),
+            Entry::Vacant(none) => none.insert(vec![wire.first_port(&aim.route, first)?]),
         };
         while taken.len() <= aim.copy {
-            let port = wire.take_port_of(source, None)?;
-            taken.push(SocketAddr::new(source, port));
+            let next = wire.next_port(&aim.route, taken)?;
+            taken.push(next);
         }
     }
     Ok(ports)

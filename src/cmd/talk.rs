@@ -8,8 +8,7 @@ use crate::net::Wire;
 use crate::tcp::state::State;
 use crate::time::Instant;
 
-/// How long a polite leave may take before it becomes a reset: after Ctrl-C, or when the run's
-/// time is over.
+/// How long a polite leave may take after Ctrl-C before it becomes a reset.
 const LEAVE_PATIENCE: Duration = Duration::from_millis(500);
 /// A reply is complete when nothing more came for so long, or for three round trips.
 const QUIET: Duration = Duration::from_millis(200);
@@ -121,8 +120,18 @@ impl<W: Wire, S: Sink> Talk<W, S> {
         }
         let already = self.look(|flow| flow.received.len()).unwrap_or(0);
         self.driver.with_flow(self.id, |flow, now| flow.connection.send(data, now))?;
-        // Bounded by the machine's retransmissions, and by a peer whose window stays shut.
-        self.wait(Some(self.limits.wait * 4), |flow| flow.connection.unacked_data() == 0)?;
+        // As long as the peer takes any of it, however slowly. The machine's retransmissions bound
+        // a peer that is gone; this bounds one whose window stays shut.
+        loop {
+            let left = self.look(|flow| flow.connection.unacked_data()).unwrap_or(0);
+            if left == 0 || self.is(over) {
+                break;
+            }
+            let less = |flow: &Flow| flow.connection.unacked_data() < left;
+            if self.wait(Some(self.limits.wait * 4), less)? == Waited::TooLong {
+                break;
+            }
+        }
         let replied = |flow: &Flow| flow.received.len() > already || closed_by_peer(flow);
         if self.wait(Some(self.limits.wait), replied)? == Waited::TooLong {
             return Ok(());
@@ -199,9 +208,11 @@ impl<W: Wire, S: Sink> Talk<W, S> {
         Ok(self.look(both).unwrap_or((State::Closed, State::Closed)))
     }
 
-    /// Leaves on every path: by FIN if the peer is quick, else by RST. Nothing stays half-open.
+    /// Leaves on every path: after an interrupt by FIN if the peer is quick, else by RST. Nothing
+    /// stays half-open.
     pub(crate) fn leave(&mut self) -> Result<(), DriverError> {
-        if self.interrupted && self.is(|flow| flow.connection.state() == State::Established) {
+        if self.interrupted && self.is(|flow| flow.connection.state().is_synchronized()) {
+            // It may have been closed already, a moment ago.
             self.close()?;
             let until = self.driver.now() + LEAVE_PATIENCE;
             let id = self.id;

@@ -93,7 +93,7 @@ impl<W: Wire, S: Sink> Driver<W, S> {
     /// Reports the pending segments for which `which` holds with our own clock's time, and says so.
     pub(super) fn flush_copies(
         &mut self,
-        which: impl Fn(&Pending) -> bool,
+        mut which: impl FnMut(&Pending) -> bool,
     ) -> Result<(), DriverError> {
         let (late, rest) = self.copies.pending.drain(..).partition(|pending| which(pending));
         self.copies.pending = rest;
@@ -154,6 +154,13 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         if let Some(index) = self.copies.pending.iter().position(ours)
             && let Some(pending) = self.copies.pending.remove(index)
         {
+            // The kernel sends a flow's segments in our order: the copies of earlier ones are lost.
+            let mut earlier = index;
+            self.flush_copies(|other| {
+                let before = earlier > 0;
+                earlier = earlier.saturating_sub(1);
+                before && other.flow == pending.flow
+            })?;
             return self.report_sent(&pending, stamp);
         }
         if let Some(index) = self.copies.overdue.iter().position(ours)

@@ -8,7 +8,7 @@ use super::timeline::Timeline;
 use crate::event::{Event, Note, SegmentEvent};
 use crate::net::Dir;
 use crate::tcp::{
-    Config, Connection, ConnectionEvent, GaveUp, PeerEvent, PeerView, TransmitKind, Verdict,
+    Config, Connection, ConnectionEvent, GaveUp, PeerEvent, PeerView, State, TransmitKind, Verdict,
 };
 use crate::time::{Instant, Stamp};
 use crate::wire::{Flags, IpHeader, Packet, SeqNum};
@@ -175,6 +175,7 @@ impl Flow {
             self.held.push(packet.clone());
             return Some(Note::Held);
         }
+        let lingering = self.connection.state() == State::TimeWait;
         let verdict = self.connection.handle_segment(segment, stamp.at);
         self.peer.on_receive(segment, &verdict, stamp.at);
         match verdict {
@@ -187,7 +188,7 @@ impl Flow {
                 Some(Note::OutOfOrder)
             }
             Verdict::Duplicate => {
-                self.timeline.repeated(segment);
+                self.timeline.repeated(segment, lingering);
                 Some(Note::Duplicate)
             }
             Verdict::Rejected(why) => {

@@ -15,12 +15,13 @@ mod frames;
 mod gate;
 mod timeline;
 
-use copies::{Copies, Pending};
-pub use flow::{Flow, FlowSpec};
-pub use gate::{Gate, HalfOpen, HoldPeerFin, Open, Passage};
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::net::SocketAddr;
+
+use copies::{Copies, Pending};
+pub use flow::{Flow, FlowSpec};
+pub use gate::{Gate, HalfOpen, HoldPeerFin, Open, Passage};
 pub use timeline::Timeline;
 
 use crate::event::{Event, FlowId, Notice, Run, Severity, Sink, Traffic};

@@ -33,7 +33,10 @@ pub struct Timeline {
     pub merged: bool,
     /// Whether both FINs crossed: each left before the other was acknowledged.
     pub crossed: bool,
-    /// Times that the peer's FIN came again.
+    /// Whether our FIN left behind the peer's and acknowledged it: they closed first. By sequence
+    /// numbers, since both may bear the same time.
+    pub answered: bool,
+    /// Times that the peer's FIN came again in TIME-WAIT, and was acknowledged again.
     pub peer_fin_repeats: u32,
     /// The first segment of ours that bore data, and how many bore repeated data.
     pub first_data: Option<Stamp>,
@@ -83,9 +86,11 @@ impl Timeline {
             }
         }
         if segment.has(Flags::FIN) {
-            // Ours does not acknowledge theirs although theirs is out: they cross.
-            self.crossed |= self.fins.is_empty()
-                && self.peer_fin_end.is_some_and(|end| segment.ack.is_before(end));
+            // Theirs was out before ours: ours answers it, or does not know of it, and they cross.
+            if let (true, Some(end)) = (self.fins.is_empty(), self.peer_fin_end) {
+                self.answered = segment.ack.is_at_or_after(end);
+                self.crossed |= !self.answered;
+            }
             self.fins.push(stamp);
             self.fin_end = Some(segment.seq_end());
         }
@@ -129,14 +134,12 @@ impl Timeline {
             self.crossed |= !self.fins.is_empty() && !acks_fin && self.fin_ack.is_none();
             self.peer_fin = Some(stamp);
             self.peer_fin_end = Some(segment.seq_end());
-        } else if segment.has(Flags::FIN) {
-            self.peer_fin_repeats += 1;
         }
     }
 
-    /// A segment arrived of which everything had been received before.
-    pub(super) fn repeated(&mut self, segment: &Segment) {
-        self.peer_fin_repeats += u32::from(segment.has(Flags::FIN));
+    /// A segment arrived of which everything had been received before; `lingering` in TIME-WAIT.
+    pub(super) fn repeated(&mut self, segment: &Segment, lingering: bool) {
+        self.peer_fin_repeats += u32::from(lingering && segment.has(Flags::FIN));
     }
 
     pub(super) fn icmp(&mut self, error: IcmpError, stamp: Stamp) {

@@ -121,3 +121,21 @@ pub trait Wire {
     /// What this wire is.
     fn facts(&self) -> &Facts;
 }
+
+impl<W: Wire + ?Sized> Wire for &mut W {
+    fn now(&self) -> Instant {
+        (**self).now()
+    }
+
+    fn send(&mut self, packet: &[u8]) -> io::Result<()> {
+        (**self).send(packet)
+    }
+
+    fn receive(&mut self, until: Instant) -> io::Result<Received> {
+        (**self).receive(until)
+    }
+
+    fn facts(&self) -> &Facts {
+        (**self).facts()
+    }
+}
