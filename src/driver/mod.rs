@@ -8,34 +8,26 @@
 //! the time at which it left. The copy of a segment is always in the capture's queue before any
 //! answer to it, so an answer never waits for a stamp.
 
+mod copies;
 mod flow;
 mod gate;
+mod inbound;
 mod timeline;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
+use copies::{COPY_PATIENCE, Pending};
 pub use flow::{Flow, FlowSpec};
 pub use gate::{Gate, HalfOpen, HoldPeerFin, Open, Passage};
 pub use timeline::Timeline;
 
-use crate::event::{Event, FlowId, Note, Notice, Run, Severity, Sink, Traffic};
-use crate::net::{ChecksumTrust, Dir, Frame, Received, Wire};
-use crate::tcp::{IcmpVerdict, Transmit, TransmitKind};
-use crate::time::{Clock, Instant, Stamp};
-use crate::wire::{
-    Flags, IcmpError, IpHeader, IpPayload, Packet, ParseError, Segment, checksum, parse_ip,
-};
-
-/// How long the copy of a segment that we sent may be missing before the segment is reported with
-/// our own clock's time. Neighbour resolution can hold a first packet back for three seconds.
-const COPY_PATIENCE: Duration = Duration::from_secs(3);
-
-/// Segments whose copies were given up that are remembered: a copy that comes after all must not be
-/// taken for a segment that our kernel sent behind our back.
-const COPIES_REMEMBERED: usize = 64;
+use crate::event::{Event, FlowId, Notice, Run, Severity, Sink, Traffic};
+use crate::net::{Received, Wire};
+use crate::tcp::Transmit;
+use crate::time::Instant;
+use crate::wire::{Packet, ParseError};
 
 /// Why a run could not go on. Only our own host's failures are errors.
 #[derive(Debug, thiserror::Error)]
@@ -75,15 +67,6 @@ pub enum Step {
     Interrupted,
     /// The user wants to know how it stands.
     StatusRequested,
-}
-
-/// A segment that was handed to the wire and whose copy has not come back yet.
-#[derive(Clone)]
-struct Pending {
-    flow: FlowId,
-    packet: Packet,
-    kind: TransmitKind,
-    sent_at: Instant,
 }
 
 /// The loop. See the module's documentation.
@@ -296,6 +279,10 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         {
             worked = true;
             self.timers.pop_first();
+            if self.has_heard(id) {
+                // Nothing was left in the queue when the time ran out.
+                self.flush_copies(|pending| pending.flow == id)?;
+            }
             if let Some(flow) = self.flows.get_mut(&id) {
                 flow.wake_at = None;
                 flow.connection.handle_timeout(now);
@@ -356,24 +343,6 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         Ok(())
     }
 
-    /// Reports the pending segments for which `which` holds with our own clock's time, and says so.
-    fn flush_copies(&mut self, mut which: impl FnMut(&Pending) -> bool) -> Result<(), DriverError> {
-        let (late, rest) = self.pending.drain(..).partition(|pending| which(pending));
-        self.pending = rest;
-        let late: VecDeque<Pending> = late;
-        let overfull = (self.given_up.len() + late.len()).saturating_sub(COPIES_REMEMBERED);
-        self.given_up.drain(..overfull.min(self.given_up.len()));
-        for pending in late {
-            let (id, at) = (pending.flow, pending.sent_at);
-            self.given_up.push_back(pending.clone());
-            self.report_sent(pending, Stamp { at, clock: Clock::User })?;
-            let text = "the kernel's copy of a segment that we sent did not appear: its time is \
-                        that of our own clock";
-            self.notice(id, at, Severity::Warning, "no-transmit-stamp", text)?;
-        }
-        Ok(())
-    }
-
     fn notice(
         &mut self,
         id: FlowId,
@@ -383,198 +352,6 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         text: impl Into<String>,
     ) -> Result<(), DriverError> {
         self.report(id, &Event::Notice(Notice { at, severity, code, text: text.into() }))
-    }
-
-    /// A segment of ours has left, at `stamp`.
-    fn report_sent(&mut self, pending: Pending, stamp: Stamp) -> Result<(), DriverError> {
-        let Pending { flow: id, packet, kind, .. } = pending;
-        let note = match kind {
-            TransmitKind::Retransmission(count) => Some(Note::Retransmission(count)),
-            TransmitKind::ChallengeAck => Some(Note::ChallengeAck),
-            TransmitKind::First | TransmitKind::Reset => None,
-        };
-        self.traffic.sent += 1;
-        self.traffic.retransmitted += u64::from(matches!(kind, TransmitKind::Retransmission(_)));
-        if let Some(flow) = self.flows.get_mut(&id) {
-            flow.sent(&packet, kind, stamp);
-            let event = flow.segment_event(Dir::Tx, stamp, packet, note);
-            self.report(id, &event)?;
-            self.drain_events(id)?;
-        }
-        Ok(())
-    }
-
-    fn handle_frame(&mut self, frame: &Frame) -> Result<(), DriverError> {
-        let (ip, payload) = match parse_ip(&frame.bytes) {
-            Ok(parsed) => parsed,
-            // Not even an IP packet that could be ours: the filter lets odd IPv6 headers through.
-            Err(_) => return Ok(()),
-        };
-        match (payload, frame.dir) {
-            (IpPayload::Tcp(bytes), Dir::Tx) => self.handle_copy(&ip, bytes, frame.stamp),
-            (IpPayload::Tcp(bytes), Dir::Rx) => self.handle_tcp(&ip, bytes, frame),
-            (IpPayload::Icmp(bytes), Dir::Rx) => self.handle_icmp(&ip, bytes, frame.stamp),
-            _ => Ok(()),
-        }
-    }
-
-    /// The capture shows a segment that left with our address: one of ours, or one that our kernel
-    /// sent behind our back.
-    fn handle_copy(
-        &mut self,
-        ip: &IpHeader,
-        bytes: &[u8],
-        stamp: Stamp,
-    ) -> Result<(), DriverError> {
-        let Ok(segment) = Segment::parse(bytes) else { return Ok(()) };
-        let ours = |pending: &Pending| {
-            pending.packet.segment == segment
-                && pending.packet.ip.dst == ip.dst
-                && (ip.id == pending.packet.ip.id || ip.src.is_ipv6())
-        };
-        if let Some(index) = self.pending.iter().position(ours)
-            && let Some(pending) = self.pending.remove(index)
-        {
-            // The kernel sends a flow's segments in our order: the copies of earlier ones are lost.
-            let mut earlier = index;
-            self.flush_copies(|other| {
-                let before = earlier > 0;
-                earlier = earlier.saturating_sub(1);
-                before && other.flow == pending.flow
-            })?;
-            return self.report_sent(pending, stamp);
-        }
-        if let Some(index) = self.given_up.iter().position(ours) {
-            // Late, and reported already.
-            self.given_up.remove(index);
-            return Ok(());
-        }
-        let tuple =
-            (SocketAddr::new(ip.src, segment.src_port), SocketAddr::new(ip.dst, segment.dst_port));
-        let Some(&id) = self.by_tuple.get(&tuple) else { return Ok(()) };
-        let Some(flow) = self.flows.get_mut(&id) else { return Ok(()) };
-        flow.interference |= segment.has(Flags::RST);
-        let reset = segment.has(Flags::RST);
-        let packet = Packet { ip: *ip, segment };
-        let event = flow.segment_event(Dir::Tx, stamp, packet, Some(Note::LocalKernel));
-        self.report(id, &event)?;
-        if reset {
-            let text = "your own kernel reset this connection, not the peer: the port guard did \
-                        not hold; see `shakedown doctor`";
-            self.notice(id, stamp.at, Severity::Error, "local-reset", text)?;
-        }
-        Ok(())
-    }
-
-    fn handle_tcp(
-        &mut self,
-        ip: &IpHeader,
-        bytes: &[u8],
-        frame: &Frame,
-    ) -> Result<(), DriverError> {
-        let stamp = frame.stamp;
-        let parsed = Segment::parse(bytes);
-        let ports = match (&parsed, bytes) {
-            (Ok(segment), _) => Some((segment.src_port, segment.dst_port)),
-            (Err(_), &[a, b, c, d, ..]) => {
-                Some((u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])))
-            }
-            _ => None,
-        };
-        let Some((id, ours)) = ports.and_then(|(from, to)| self.find(ip, from, to)) else {
-            self.unmatched += 1;
-            return Ok(());
-        };
-        self.traffic.received += 1;
-        let segment = match parsed {
-            Ok(segment) => segment,
-            Err(error) => {
-                self.traffic.rejected += 1;
-                let text = format!("rejected a packet from {}: {error}", ip.src);
-                return self.notice(id, stamp.at, Severity::Warning, "malformed", text);
-            }
-        };
-        let vouched = frame.checksum == ChecksumTrust::Vouched;
-        let reason = if !ours {
-            Some("from an address or port that we did not probe")
-        } else if !vouched && !checksum::tcp_is_right(ip.src, ip.dst, bytes) {
-            Some("wrong checksum (RFC 9293 MUST-3)")
-        } else {
-            None
-        };
-        // Whatever of ours is still without its copy left before this arrived.
-        if reason.is_none() && segment.has(Flags::ACK) {
-            let ack = segment.ack;
-            self.flush_copies(|pending| {
-                pending.flow == id
-                    && pending.packet.segment.seq_end().is_at_or_before(ack)
-                    && pending.packet.segment.seq_len() > 0
-            })?;
-        }
-        self.deliver(id, Packet { ip: *ip, segment }, stamp, reason)
-    }
-
-    /// The flow of a packet, and whether it really is from whom the flow talks to. A packet for one
-    /// of our ports from somebody else is shown with the flow whose port it is.
-    fn find(&self, ip: &IpHeader, from: u16, to: u16) -> Option<(FlowId, bool)> {
-        let local = SocketAddr::new(ip.dst, to);
-        if let Some(&id) = self.by_tuple.get(&(local, SocketAddr::new(ip.src, from))) {
-            return Some((id, true));
-        }
-        let mut same_port = self.by_tuple.iter().filter(|((ours, _), _)| *ours == local);
-        match (same_port.next(), same_port.next()) {
-            (Some((_, &id)), None) => Some((id, false)),
-            _ => None,
-        }
-    }
-
-    fn deliver(
-        &mut self,
-        id: FlowId,
-        packet: Packet,
-        stamp: Stamp,
-        rejected: Option<&'static str>,
-    ) -> Result<(), DriverError> {
-        let Some(flow) = self.flows.get_mut(&id) else { return Ok(()) };
-        let note = match rejected {
-            Some(reason) => {
-                flow.rejected(reason);
-                Some(Note::Rejected(reason))
-            }
-            None => flow.receive(&packet, stamp),
-        };
-        self.traffic.rejected += u64::from(matches!(note, Some(Note::Rejected(_))));
-        let event = flow.segment_event(Dir::Rx, stamp, packet, note);
-        self.report(id, &event)?;
-        self.touch(id)
-    }
-
-    fn handle_icmp(
-        &mut self,
-        ip: &IpHeader,
-        bytes: &[u8],
-        stamp: Stamp,
-    ) -> Result<(), DriverError> {
-        let Ok(Some(error)) = IcmpError::parse(ip, bytes) else { return Ok(()) };
-        let quote = error.quote;
-        let tuple = (
-            SocketAddr::new(quote.src, quote.src_port),
-            SocketAddr::new(quote.dst, quote.dst_port),
-        );
-        let Some(&id) = self.by_tuple.get(&tuple) else {
-            self.unmatched += 1;
-            return Ok(());
-        };
-        let Some(flow) = self.flows.get_mut(&id) else { return Ok(()) };
-        let rejected = match flow.connection.handle_icmp(&error, stamp.at) {
-            IcmpVerdict::Rejected(reason) => Some(reason),
-            IcmpVerdict::Noted | IcmpVerdict::Aborted => {
-                flow.timeline.icmp(error, stamp);
-                None
-            }
-        };
-        self.report(id, &Event::Icmp { at: stamp, error, rejected })?;
-        self.touch(id)
     }
 }
 
