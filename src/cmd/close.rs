@@ -76,8 +76,7 @@ pub(crate) fn converse<W: Wire, S: Sink>(
         shape(&mut talk, plan.shape)?;
     }
     let time_wait = talk.linger()?;
-    let states = talk.states()?;
-    talk.leave()?;
+    let states = talk.leave()?;
     let asked = plan.shape;
     let sent_data = !plan.data.is_empty();
     let report = |flow: &Flow| {

@@ -78,8 +78,7 @@ pub(crate) fn converse<W: Wire, S: Sink>(
         }
     }
     let time_wait = talk.linger()?;
-    let states = talk.states()?;
-    talk.leave()?;
+    let states = talk.leave()?;
     let report = |flow: &crate::driver::Flow| {
         let opened = findings::opening(flow);
         let closed = flow.ending.established.then(|| {

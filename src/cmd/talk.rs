@@ -201,16 +201,9 @@ impl<W: Wire, S: Sink> Talk<W, S> {
         Ok(Some(self.driver.now().since(from)))
     }
 
-    /// Both ends' states now.
-    pub(crate) fn states(&mut self) -> Result<(State, State), DriverError> {
-        self.driver.settle(Some(self.id))?;
-        let both = |flow: &Flow| (flow.connection.state(), flow.peer.state());
-        Ok(self.look(both).unwrap_or((State::Closed, State::Closed)))
-    }
-
     /// Leaves on every path: after an interrupt by FIN if the peer is quick, else by RST. Nothing
-    /// stays half-open.
-    pub(crate) fn leave(&mut self) -> Result<(), DriverError> {
+    /// stays half-open. Gives both ends' states, ours first, before that RST.
+    pub(crate) fn leave(&mut self) -> Result<(State, State), DriverError> {
         if self.interrupted && self.is(|flow| flow.connection.state().is_synchronized()) {
             // It may have been closed already, a moment ago.
             self.close()?;
@@ -219,10 +212,14 @@ impl<W: Wire, S: Sink> Talk<W, S> {
             let gone = |driver: &Driver<W, S>| driver.flow(id).is_none_or(finished);
             self.driver.run_until(until, gone)?;
         }
+        self.driver.settle(Some(self.id))?;
+        let both = |flow: &Flow| (flow.connection.state(), flow.peer.state());
+        let states = self.look(both).unwrap_or((State::Closed, State::Closed));
         if !self.is(|flow| matches!(flow.connection.state(), State::Closed | State::TimeWait)) {
             self.abort()?;
         }
-        self.driver.settle(None)
+        self.driver.settle(None)?;
+        Ok(states)
     }
 
     /// Has the last word.

@@ -15,6 +15,8 @@ use crate::wire::{Flags, IpHeader, Packet, Segment};
 /// kernel holds packets back while it looks for the neighbour's hardware address; a person watching
 /// should not wait for that.
 const PATIENCE: Duration = Duration::from_millis(200);
+/// The same on a connection whose far end has answered, when something else happens on it.
+const GRACE: Duration = Duration::from_millis(100);
 /// Segments reported without their copies that are still recognised when the copies come.
 const REMEMBERED: usize = 256;
 
@@ -112,14 +114,56 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         Ok(())
     }
 
+    /// Reports what of a flow waits for its copy in the first `count` places: the kernel sends
+    /// a flow's segments in our order, so that these left before the one behind them.
+    fn flush_before(&mut self, flow: FlowId, count: usize) -> Result<(), DriverError> {
+        let mut index = 0;
+        self.flush_copies(|pending| {
+            index += 1;
+            index <= count && pending.flow == flow
+        })
+    }
+
+    /// Reports what must have left before `segment` arrived at `at`: what it acknowledges, and what
+    /// we sent a good while before to a neighbour that is known.
+    pub(super) fn flush_answered(
+        &mut self,
+        flow: FlowId,
+        segment: &Segment,
+        at: Instant,
+    ) -> Result<(), DriverError> {
+        let heard = self.has_heard(flow);
+        let left = |pending: &Pending| {
+            let sent = &pending.packet.segment;
+            let acked = segment.has(Flags::ACK)
+                && sent.seq_len() > 0
+                && sent.seq_end().is_at_or_before(segment.ack);
+            pending.flow == flow && (acked || (heard && pending.sent_at + GRACE <= at))
+        };
+        match self.copies.pending.iter().rposition(left) {
+            Some(last) => self.flush_before(flow, last + 1),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the far end of a flow has answered: its link address is known, and nothing keeps
+    /// a segment of ours in the kernel.
+    pub(super) fn has_heard(&self, flow: FlowId) -> bool {
+        self.flows.get(&flow).is_some_and(|flow| flow.connection.irs().is_some())
+    }
+
     /// The copy of a segment that was reported without it: it has left only now.
     fn report_late(&mut self, pending: &Pending, stamp: Stamp) -> Result<(), DriverError> {
-        let delay = stamp.at.since(pending.sent_at);
         if let Some(flow) = self.flows.get_mut(&pending.flow) {
             flow.timeline.left_late(pending.sent_at, stamp);
         }
+        let delay = stamp.at.since(pending.sent_at);
+        if delay < PATIENCE / 2 {
+            // It left in time; only the news of it came late.
+            return Ok(());
+        }
         let text = format!("that {} left only {delay:.1?} later", pending.packet.segment.flags);
-        self.notice(pending.flow, stamp.at, Severity::Info, "left-late", text)
+        self.notice(pending.flow, self.wire.now(), Severity::Info, "left-late", text)
     }
 
     /// A segment of ours has left, at `stamp`.
@@ -154,13 +198,7 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         if let Some(index) = self.copies.pending.iter().position(ours)
             && let Some(pending) = self.copies.pending.remove(index)
         {
-            // The kernel sends a flow's segments in our order: the copies of earlier ones are lost.
-            let mut earlier = index;
-            self.flush_copies(|other| {
-                let before = earlier > 0;
-                earlier = earlier.saturating_sub(1);
-                before && other.flow == pending.flow
-            })?;
+            self.flush_before(pending.flow, index)?;
             return self.report_sent(&pending, stamp);
         }
         if let Some(index) = self.copies.overdue.iter().position(ours)

@@ -7,7 +7,7 @@ use crate::event::{Event, FlowId, Note, Severity, Sink};
 use crate::net::{ChecksumTrust, Dir, Frame, Wire};
 use crate::tcp::IcmpVerdict;
 use crate::time::Stamp;
-use crate::wire::{Flags, IcmpError, IpHeader, IpPayload, Packet, Segment, checksum, parse_ip};
+use crate::wire::{IcmpError, IpHeader, IpPayload, Packet, Segment, checksum, parse_ip};
 
 impl<W: Wire, S: Sink> Driver<W, S> {
     pub(super) fn handle_frame(&mut self, frame: &Frame) -> Result<(), DriverError> {
@@ -61,13 +61,8 @@ impl<W: Wire, S: Sink> Driver<W, S> {
             None
         };
         // Whatever of ours is still without its copy left before this arrived.
-        if reason.is_none() && segment.has(Flags::ACK) {
-            let ack = segment.ack;
-            self.flush_copies(|pending| {
-                pending.flow == id
-                    && pending.packet.segment.seq_end().is_at_or_before(ack)
-                    && pending.packet.segment.seq_len() > 0
-            })?;
+        if reason.is_none() {
+            self.flush_answered(id, &segment, stamp.at)?;
         }
         self.deliver(id, Packet { ip: *ip, segment }, stamp, reason)
     }

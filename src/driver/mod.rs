@@ -256,6 +256,10 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         {
             worked = true;
             self.timers.pop_first();
+            if self.has_heard(id) {
+                // Nothing was left in the kernel's queue when the time ran out.
+                self.flush_copies(|pending| pending.flow == id)?;
+            }
             if let Some(flow) = self.flows.get_mut(&id) {
                 flow.wake_at = None;
                 flow.connection.handle_timeout(now);

@@ -190,6 +190,8 @@ fn an_interrupt_of_an_open_connection_leaves_by_fin() {
     let flags: Vec<_> =
         segments(&log, Dir::Tx).iter().map(|s| s.packet.segment.flags.letters()).collect();
     assert_eq!(flags, ["S", ".", "F.", "."], "no RST");
+    let close = summary.close.expect("a close");
+    assert_eq!((close.our_state, close.peer_state), (State::TimeWait, State::Closed));
     assert_true(&wire, &log);
 }
 
