@@ -94,17 +94,7 @@ pub(crate) fn converse<W: Wire, S: Sink>(
         Outcome::Filtered | Outcome::TimedOut | Outcome::StillOpen | Outcome::OtherShape
     );
     let outcome = if talk.interrupted() && unfinished { Outcome::Interrupted } else { outcome };
-    let summary = Summary {
-        outcome,
-        as_expected: wanted.includes(outcome),
-        interrupted: talk.interrupted(),
-        elapsed: talk.elapsed(),
-        traffic: talk.driver.traffic(),
-        handshake: Some(handshake),
-        close,
-        probes: Vec::new(),
-    };
-    talk.finish(summary)
+    talk.finish(outcome, wanted, handshake, close)
 }
 
 /// Brings the shape about, as far as the peer plays along.

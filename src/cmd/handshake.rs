@@ -104,17 +104,7 @@ pub(crate) fn converse<W: Wire, S: Sink>(
         }
         other => other,
     };
-    let summary = Summary {
-        outcome,
-        as_expected: wanted.includes(outcome),
-        interrupted: talk.interrupted(),
-        elapsed: talk.elapsed(),
-        traffic: talk.driver.traffic(),
-        handshake: Some(handshake),
-        close,
-        probes: Vec::new(),
-    };
-    talk.finish(summary)
+    talk.finish(outcome, wanted, handshake, close)
 }
 
 /// Whether some of our data was never acknowledged, sent or not.

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use super::Wanted;
 use crate::driver::{Driver, DriverError, Flow, FlowSpec, Open, Step};
-use crate::event::{Event, FlowId, Notice, Run, Severity, Sink, Summary};
+use crate::event::{
+    CloseReport, Event, FlowId, HandshakeReport, Notice, Outcome, Run, Severity, Sink, Summary,
+};
 use crate::net::Wire;
 use crate::tcp::state::State;
 use crate::time::Instant;
@@ -223,15 +226,26 @@ impl<W: Wire, S: Sink> Talk<W, S> {
     }
 
     /// Has the last word.
-    pub(crate) fn finish(mut self, summary: Summary) -> Result<Summary, DriverError> {
+    pub(crate) fn finish(
+        mut self,
+        outcome: Outcome,
+        wanted: &Wanted,
+        handshake: HandshakeReport,
+        close: Option<CloseReport>,
+    ) -> Result<Summary, DriverError> {
         self.driver.settle(None)?;
+        let summary = Summary {
+            outcome,
+            as_expected: wanted.includes(outcome),
+            interrupted: self.interrupted,
+            elapsed: self.driver.now().since(self.start),
+            traffic: self.driver.traffic(),
+            handshake: Some(handshake),
+            close,
+            probes: Vec::new(),
+        };
         self.driver.report(self.id, &Event::Summary(Box::new(summary.clone())))?;
         Ok(summary)
-    }
-
-    /// From the start of the run to now.
-    pub(crate) fn elapsed(&self) -> Duration {
-        self.driver.now().since(self.start)
     }
 
     /// Puts a fully open gate in place and hands over what the old one held: it arrives at the very
