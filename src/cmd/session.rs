@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use super::Environment;
+use super::capture::Capture;
 use super::target;
 use crate::cli::shared::{
     GuardChoice as GuardArg, OfferArgs, OutputArgs, SourceArgs, TargetArgs, TimingArgs,
@@ -57,6 +58,7 @@ pub(crate) struct Prepared {
     pub(crate) sink: Box<dyn Sink>,
     pub(crate) run: Run,
     pub(crate) spec: FlowSpec,
+    pub(crate) capture: Capture,
 }
 
 impl Session<'_> {
@@ -68,14 +70,17 @@ impl Session<'_> {
         let stamping = Stamping::request();
         let (target, addresses) = target::one(self.target)?;
         let (remote, route) = reach(&addresses, self.source)?;
+        let mut capture = Capture::open(self.output)?;
         let wire = open_wire(&[&route], self.source, stamping)?;
+        capture.count_drops(wire.drop_counter());
         privilege::drop_all()?;
         let name = target.shown_as(remote, self.output.numeric);
         let ends = (wire.source(), remote);
         let run = first_words(self.command, name, ends, &route, &wire);
         let timers = timers(self.timing, self.msl);
         let spec = specify(ends, route.mtu, self.offer, self.source, timers)?;
-        Ok(Prepared { wire, sink: reporter(self.output, environment), run, spec })
+        let sink = reporter(self.output, environment, &mut capture);
+        Ok(Prepared { wire, sink, run, spec, capture })
     }
 }
 
@@ -231,9 +236,28 @@ fn random_words() -> anyhow::Result<[u32; 4]> {
     Ok([word(0), word(4), word(8), word(12)])
 }
 
-/// The reporter that the options ask for, on standard output.
-pub(crate) fn reporter(output: &OutputArgs, environment: &Environment) -> Box<dyn Sink> {
-    let out = PipeWriter::new(io::stdout());
+/// The reporter that the options ask for, on standard output, and the capture beside it. A capture
+/// on standard output sends the reporter to standard error.
+pub(crate) fn reporter(
+    output: &OutputArgs,
+    environment: &Environment,
+    capture: &mut Capture,
+) -> Box<dyn Sink> {
+    let reporter = if capture.is_on_stdout() {
+        let stdout_is_terminal = environment.stderr_is_terminal;
+        reporter_on(io::stderr(), output, &Environment { stdout_is_terminal, ..*environment })
+    } else {
+        reporter_on(io::stdout(), output, environment)
+    };
+    capture.beside(reporter)
+}
+
+fn reporter_on(
+    out: impl io::Write + 'static,
+    output: &OutputArgs,
+    environment: &Environment,
+) -> Box<dyn Sink> {
+    let out = PipeWriter::new(out);
     if output.json {
         return Box::new(JsonReporter::new(out));
     }

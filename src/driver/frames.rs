@@ -18,7 +18,7 @@ impl<W: Wire, S: Sink> Driver<W, S> {
             Ok(parsed) => parsed,
             // The filter has compared addresses and ports, unless odd IPv6 headers hide them.
             Err(error) if is_v4(&frame.bytes) => {
-                return self.report_stray(frame, format!("unreadable: {error}").into());
+                return self.report_stray(frame, format!("rejected: {error}").into());
             }
             Err(_) => return Ok(()),
         };
@@ -53,7 +53,7 @@ impl<W: Wire, S: Sink> Driver<W, S> {
             Ok(segment) => segment,
             Err(error) => {
                 self.traffic.rejected += 1;
-                self.report_packet(id, frame, "malformed".into())?;
+                self.report_packet(id, frame, "rejected: malformed".into())?;
                 let text = format!("rejected a packet from {}: {error}", ip.src);
                 return self.notice(id, stamp.at, Severity::Warning, "malformed", text);
             }
