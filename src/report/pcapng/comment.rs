@@ -32,6 +32,10 @@ impl Remark {
             Event::Transition(Transition { at, end, from, to, cause, known }) => {
                 let (end, known) = (end.name(), known_as(*known));
                 let text = format!("{end} {from} -> {to}: {cause}{known}");
+                if *cause == Cause::Start {
+                    // How things stood before: nothing happened.
+                    return Some(Self::plain(text));
+                }
                 Some(Self { estimated: !known.is_empty(), ..Self::at(*at, text) })
             }
             Event::Confirmed { at, end, state, cause, known } => {

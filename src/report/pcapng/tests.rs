@@ -155,7 +155,7 @@ fn a_handshake_is_in_the_file_with_bytes_times_directions_and_transitions() {
     assert_eq!(
         comments(&memory),
         [
-            "server CLOSED -> LISTEN: start, assumed, ~61.000 µs before; \
+            "server CLOSED -> LISTEN: start, assumed; \
              client CLOSED -> SYN-SENT: active open, 61.000 µs before",
             "server LISTEN -> SYN-RECEIVED: SYN received, proved, ~5.551 ms before; \
              client SYN-SENT -> ESTABLISHED: SYN+ACK received",
