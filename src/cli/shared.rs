@@ -242,12 +242,12 @@ pub struct OutputArgs {
     #[arg(short, long, action = ArgAction::Count)]
     pub verbose: u8,
 
-    /// Write every packet to FILE, commented, in pcapng for Wireshark; - is stdout
+    /// Write our packets, commented, as pcapng; - is stdout
     ///
-    /// Exactly our packets, in both directions, as they were on the wire, with the kernel's time
-    /// in nanoseconds. Transitions, retransmissions and rejections are packet comments: in
-    /// Wireshark, filter with frame.comment contains "ESTABLISHED". Packets have no link header.
-    /// With -, the report goes to stderr.
+    /// For Wireshark and its family: exactly our packets, in both directions, as they were on the
+    /// wire, with the kernel's time in nanoseconds. Transitions, retransmissions and rejections are
+    /// packet comments: in Wireshark, filter with frame.comment contains "ESTABLISHED". Packets have
+    /// no link header. With -, the report goes to stderr.
     #[arg(long, value_name = "FILE")]
     pub pcap: Option<PathBuf>,
 
