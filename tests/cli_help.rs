@@ -51,7 +51,7 @@ fn every_example_of_the_help_can_be_parsed() {
         let text = help(name, true).replace("\\\n", " ");
         for line in text.lines() {
             let Some(arguments) = line.strip_prefix("  shakedown ") else { continue };
-            let words = words(arguments.split('>').next().unwrap_or_default());
+            let words = words(arguments.split(['>', '|']).next().unwrap_or_default());
             let words = std::iter::once("shakedown".to_owned()).chain(words);
             let result = Cli::command().try_get_matches_from(words);
             assert!(result.is_ok(), "{line}: {result:?}");

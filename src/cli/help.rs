@@ -73,6 +73,11 @@ Examples:
   # a SYN without any option, which some firewalls drop
   shakedown handshake 192.0.2.1:80 --mss none --wscale none --no-sack \\
       --no-timestamps
+  # a capture whose packets say what they did, read back by tshark
+  shakedown handshake example.org:443 --pcap hs.pcapng
+  tshark -r hs.pcapng -T fields -e tcp.flags.str -e frame.comment
+  # the same, live
+  shakedown handshake example.org:443 --pcap - | wireshark -k -i -
   # for monitoring: exit with 0 if the port refuses
   shakedown handshake -q 192.0.2.1:23 --expect refused
 

@@ -227,7 +227,7 @@ pub struct ColorArgs {
 }
 
 /// What is printed, and how.
-#[derive(Args, Clone, Copy, Debug, Default)]
+#[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Output")]
 pub struct OutputArgs {
     /// Print JSON Lines: one object for each step, times in nanoseconds
@@ -241,6 +241,15 @@ pub struct OutputArgs {
     /// Print more; twice for everything
     #[arg(short, long, action = ArgAction::Count)]
     pub verbose: u8,
+
+    /// Write our packets, commented, as pcapng; - is stdout
+    ///
+    /// For Wireshark and its family: exactly our packets, in both directions, as they were on the
+    /// wire, with the kernel's time in nanoseconds. Transitions, retransmissions and rejections are
+    /// packet comments: in Wireshark, filter with frame.comment contains "ESTABLISHED". Packets have
+    /// no link header. With -, the report goes to stderr.
+    #[arg(long, value_name = "FILE")]
+    pub pcap: Option<PathBuf>,
 
     /// Show addresses instead of the names given
     #[arg(short, long)]

@@ -47,9 +47,9 @@ pub fn run(args: &CloseArgs, environment: &Environment) -> anyhow::Result<ExitSt
         msl: args.shape.msl,
         output: &args.output,
     };
-    let Prepared { wire, sink, run, spec } = session.prepare(environment)?;
+    let Prepared { wire, sink, run, spec, capture } = session.prepare(environment)?;
     let summary = converse(Driver::new(wire, sink), run, spec, &plan, &wanted)?;
-    Ok(wanted.status(summary.outcome))
+    Ok(capture.status(wanted.status(summary.outcome)))
 }
 
 /// The conversation itself, over whichever wire.

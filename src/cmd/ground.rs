@@ -10,8 +10,8 @@ use super::sim::{Host, Simulation};
 use super::target;
 use crate::cli::shared::{GuardChoice as GuardArg, SourceArgs};
 use crate::net::linux::{
-    GuardChoice, LinuxWire, OpenPlan, Route, RouteError, RouteOptions, Stamping, privilege,
-    route_to,
+    DropCounter, GuardChoice, LinuxWire, OpenPlan, Route, RouteError, RouteOptions, Stamping,
+    privilege, route_to,
 };
 use crate::net::sim::{Rng, SimWire};
 use crate::net::{Facts, Received, Wire};
@@ -113,6 +113,17 @@ impl Ground {
         Ok(Carrier::Kernel(Box::new(wire)))
     }
 
+    /// Checks, before anything is changed on this host, that packets may be sent.
+    ///
+    /// # Errors
+    /// What is missing, and the remedy.
+    pub(crate) fn ensure_permitted(&self) -> anyhow::Result<()> {
+        match self {
+            Self::Kernel(_) => Ok(privilege::ensure_net_raw().map(drop)?),
+            Self::Simulated(_) => Ok(()),
+        }
+    }
+
     /// Where ISNs and the like come from.
     pub(crate) const fn dice(&self) -> Dice {
         match self {
@@ -165,6 +176,14 @@ impl Carrier {
                 simulation.source(route.source, first, taken.len())
             }
         })
+    }
+
+    /// Tells what the kernel has dropped; nothing is dropped in a simulation.
+    pub(crate) fn drop_counter(&self) -> Option<DropCounter> {
+        match self {
+            Self::Kernel(wire) => Some(wire.drop_counter()),
+            Self::Simulated(..) => None,
+        }
     }
 
     /// Wall-clock nanoseconds since the Unix epoch at `at`; nothing in virtual time.

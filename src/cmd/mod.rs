@@ -1,5 +1,6 @@
 //! The subcommands: arguments and environment give a plan, and the plan is run.
 
+mod capture;
 pub mod close;
 mod completions;
 pub mod data;

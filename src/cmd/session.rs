@@ -5,6 +5,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::capture::Capture;
 use super::ground::{Carrier, Ground};
 use super::{Environment, target};
 use crate::cli::shared::{OfferArgs, OutputArgs, SourceArgs, TargetArgs, TimingArgs};
@@ -47,6 +48,7 @@ pub(crate) struct Prepared {
     pub(crate) sink: Box<dyn Sink>,
     pub(crate) run: Run,
     pub(crate) spec: FlowSpec,
+    pub(crate) capture: Capture,
 }
 
 impl Session<'_> {
@@ -59,7 +61,9 @@ impl Session<'_> {
         let (target, addresses) = target::one(self.target)?;
         let (remote, route) = ground.reach(&addresses, self.source)?;
         let mut dice = ground.dice();
+        let mut capture = Capture::open(self.output, &ground)?;
         let mut wire = ground.open_wire(&[&route], self.source)?;
+        capture.count_drops(wire.drop_counter());
         let local = wire.first_port(&route, self.source.source_port)?;
         privilege::drop_all()?;
         let name = target.shown_as(remote, self.output.numeric);
@@ -67,7 +71,8 @@ impl Session<'_> {
         let run = first_words(self.command, name, ends, &route, &wire);
         let timers = timers(self.timing, self.msl);
         let spec = specify(ends, route.mtu, self.offer, self.source, timers, dice.words()?);
-        Ok(Prepared { wire, sink: reporter(self.output, environment), run, spec })
+        let sink = reporter(self.output, environment, &mut capture);
+        Ok(Prepared { wire, sink, run, spec, capture })
     }
 }
 
@@ -155,9 +160,28 @@ fn mss_for(mtu: u32, remote: IpAddr) -> u16 {
     u16::try_from(mtu.min(MAX_MTU).saturating_sub(headers)).unwrap_or(u16::MAX)
 }
 
-/// The reporter that the options ask for, on standard output.
-pub(crate) fn reporter(output: &OutputArgs, environment: &Environment) -> Box<dyn Sink> {
-    let out = PipeWriter::new(io::stdout());
+/// The reporter that the options ask for, on standard output, and the capture beside it. A capture
+/// on standard output sends the reporter to standard error.
+pub(crate) fn reporter(
+    output: &OutputArgs,
+    environment: &Environment,
+    capture: &mut Capture,
+) -> Box<dyn Sink> {
+    let reporter = if capture.is_on_stdout() {
+        let stdout_is_terminal = environment.stderr_is_terminal;
+        reporter_on(io::stderr(), output, &Environment { stdout_is_terminal, ..*environment })
+    } else {
+        reporter_on(io::stdout(), output, environment)
+    };
+    capture.beside(reporter)
+}
+
+fn reporter_on(
+    out: impl io::Write + 'static,
+    output: &OutputArgs,
+    environment: &Environment,
+) -> Box<dyn Sink> {
+    let out = PipeWriter::new(out);
     if output.json {
         return Box::new(JsonReporter::new(out));
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Driver, DriverError, Step};
 use crate::event::{FlowId, Note, Severity, Sink};
-use crate::net::{Dir, Received, Wire};
+use crate::net::{Dir, Frame, Received, Wire};
 use crate::tcp::TransmitKind;
 use crate::time::{Clock, Instant, Stamp};
 use crate::wire::{Flags, IpHeader, Packet, Segment};
@@ -102,7 +102,7 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         let late: VecDeque<Pending> = late;
         for pending in late {
             let (id, at) = (pending.flow, pending.sent_at);
-            self.report_sent(&pending, Stamp { at, clock: Clock::User })?;
+            self.report_sent(&pending, Stamp { at, clock: Clock::User }, None)?;
             let text = "the kernel has not shown this segment leaving: its time is that of our own \
                         clock, and it may be waiting for the neighbour's hardware address";
             self.notice(id, at, Severity::Warning, "no-transmit-stamp", text)?;
@@ -153,10 +153,12 @@ impl<W: Wire, S: Sink> Driver<W, S> {
     }
 
     /// The copy of a segment that was reported without it: it has left only now.
-    fn report_late(&mut self, pending: &Pending, stamp: Stamp) -> Result<(), DriverError> {
+    fn report_late(&mut self, pending: &Pending, frame: &Frame) -> Result<(), DriverError> {
+        let stamp = frame.stamp;
         if let Some(flow) = self.flows.get_mut(&pending.flow) {
             flow.timeline.left_late(pending.sent_at, stamp);
         }
+        self.report_packet(pending.flow, frame, "left late".into())?;
         let delay = stamp.at.since(pending.sent_at);
         if delay < PATIENCE / 2 {
             // It left in time; only the news of it came late.
@@ -166,8 +168,13 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         self.notice(pending.flow, self.wire.now(), Severity::Info, "left-late", text)
     }
 
-    /// A segment of ours has left, at `stamp`.
-    fn report_sent(&mut self, pending: &Pending, stamp: Stamp) -> Result<(), DriverError> {
+    /// A segment of ours has left, at `stamp`; `bytes` is its copy, where that has come.
+    fn report_sent(
+        &mut self,
+        pending: &Pending,
+        stamp: Stamp,
+        bytes: Option<Vec<u8>>,
+    ) -> Result<(), DriverError> {
         let Pending { flow: id, packet, kind, .. } = pending;
         let note = match kind {
             TransmitKind::Retransmission(count) => Some(Note::Retransmission(*count)),
@@ -178,7 +185,7 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         self.traffic.retransmitted += u64::from(matches!(kind, TransmitKind::Retransmission(_)));
         if let Some(flow) = self.flows.get_mut(id) {
             flow.sent(packet, *kind, stamp);
-            let event = flow.segment_event(Dir::Tx, stamp, packet.clone(), note);
+            let event = flow.segment_event(Dir::Tx, stamp, packet.clone(), note, bytes);
             self.report(*id, &event)?;
             self.drain_events(*id)?;
         }
@@ -191,29 +198,34 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         &mut self,
         ip: &IpHeader,
         bytes: &[u8],
-        stamp: Stamp,
+        frame: &Frame,
     ) -> Result<(), DriverError> {
+        let stamp = frame.stamp;
         let Ok(segment) = Segment::parse(bytes) else { return Ok(()) };
         let ours = |pending: &Pending| pending.is(ip, &segment);
         if let Some(index) = self.copies.pending.iter().position(ours)
             && let Some(pending) = self.copies.pending.remove(index)
         {
             self.flush_before(pending.flow, index)?;
-            return self.report_sent(&pending, stamp);
+            return self.report_sent(&pending, stamp, Some(frame.bytes.clone()));
         }
         if let Some(index) = self.copies.overdue.iter().position(ours)
             && let Some(pending) = self.copies.overdue.remove(index)
         {
-            return self.report_late(&pending, stamp);
+            return self.report_late(&pending, frame);
         }
         let tuple =
             (SocketAddr::new(ip.src, segment.src_port), SocketAddr::new(ip.dst, segment.dst_port));
-        let Some(&id) = self.by_tuple.get(&tuple) else { return Ok(()) };
+        let Some(&id) = self.by_tuple.get(&tuple) else {
+            let remark = "sent from our port, and not by us";
+            return self.report_packet(FlowId::default(), frame, remark.into());
+        };
         let Some(flow) = self.flows.get_mut(&id) else { return Ok(()) };
         flow.interference |= segment.has(Flags::RST);
         let reset = segment.has(Flags::RST);
         let packet = Packet { ip: *ip, segment };
-        let event = flow.segment_event(Dir::Tx, stamp, packet, Some(Note::LocalKernel));
+        let (note, bytes) = (Some(Note::LocalKernel), Some(frame.bytes.clone()));
+        let event = flow.segment_event(Dir::Tx, stamp, packet, note, bytes);
         self.report(id, &event)?;
         if reset {
             let text = "your own kernel reset this connection, not the peer: the port guard did \

@@ -238,6 +238,7 @@ impl Flow {
         stamp: Stamp,
         packet: Packet,
         note: Option<Note>,
+        bytes: Option<Vec<u8>>,
     ) -> Event {
         let ours = self.connection.iss();
         let theirs = self.connection.irs().unwrap_or(match dir {
@@ -250,6 +251,7 @@ impl Flow {
             Dir::Tx => (ours, theirs),
             Dir::Rx => (theirs, ours),
         };
-        Event::Segment(Box::new(SegmentEvent { dir, stamp, packet, seq_origin, ack_origin, note }))
+        let event = SegmentEvent { dir, stamp, packet, seq_origin, ack_origin, note, bytes };
+        Event::Segment(Box::new(event))
     }
 }

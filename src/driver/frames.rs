@@ -1,25 +1,31 @@
 //! What the capture shows: whose it is, and what becomes of it.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use super::{Driver, DriverError};
-use crate::event::{Event, FlowId, Note, Severity, Sink};
+use crate::event::{Event, FlowId, Note, PacketEvent, Severity, Sink};
 use crate::net::{ChecksumTrust, Dir, Frame, Wire};
 use crate::tcp::IcmpVerdict;
-use crate::time::Stamp;
 use crate::wire::{IcmpError, IpHeader, IpPayload, Packet, Segment, checksum, parse_ip};
+
+/// What a packet is that came to one of our ports for no connection that is open.
+const UNCLAIMED: &str = "of no connection of this run, or no longer";
 
 impl<W: Wire, S: Sink> Driver<W, S> {
     pub(super) fn handle_frame(&mut self, frame: &Frame) -> Result<(), DriverError> {
         let (ip, payload) = match parse_ip(&frame.bytes) {
             Ok(parsed) => parsed,
-            // Not even an IP packet that could be ours: the filter lets odd IPv6 headers through.
+            // The filter has compared addresses and ports, unless odd IPv6 headers hide them.
+            Err(error) if is_v4(&frame.bytes) => {
+                return self.report_stray(frame, format!("rejected: {error}").into());
+            }
             Err(_) => return Ok(()),
         };
         match (payload, frame.dir) {
-            (IpPayload::Tcp(bytes), Dir::Tx) => self.handle_copy(&ip, bytes, frame.stamp),
+            (IpPayload::Tcp(bytes), Dir::Tx) => self.handle_copy(&ip, bytes, frame),
             (IpPayload::Tcp(bytes), Dir::Rx) => self.handle_tcp(&ip, bytes, frame),
-            (IpPayload::Icmp(bytes), Dir::Rx) => self.handle_icmp(&ip, bytes, frame.stamp),
+            (IpPayload::Icmp(bytes), Dir::Rx) => self.handle_icmp(&ip, bytes, frame),
             _ => Ok(()),
         }
     }
@@ -40,14 +46,14 @@ impl<W: Wire, S: Sink> Driver<W, S> {
             _ => None,
         };
         let Some((id, ours)) = ports.and_then(|(from, to)| self.find(ip, from, to)) else {
-            self.unmatched += 1;
-            return Ok(());
+            return self.report_stray(frame, UNCLAIMED.into());
         };
         self.traffic.received += 1;
         let segment = match parsed {
             Ok(segment) => segment,
             Err(error) => {
                 self.traffic.rejected += 1;
+                self.report_packet(id, frame, "rejected: malformed".into())?;
                 let text = format!("rejected a packet from {}: {error}", ip.src);
                 return self.notice(id, stamp.at, Severity::Warning, "malformed", text);
             }
@@ -64,7 +70,7 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         if reason.is_none() {
             self.flush_answered(id, &segment, stamp.at)?;
         }
-        self.deliver(id, Packet { ip: *ip, segment }, stamp, reason)
+        self.deliver(id, Packet { ip: *ip, segment }, frame, reason)
     }
 
     /// The flow of a packet, and whether it really is from whom the flow talks to. A packet for one
@@ -85,9 +91,10 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         &mut self,
         id: FlowId,
         packet: Packet,
-        stamp: Stamp,
+        frame: &Frame,
         rejected: Option<&'static str>,
     ) -> Result<(), DriverError> {
+        let stamp = frame.stamp;
         let Some(flow) = self.flows.get_mut(&id) else { return Ok(()) };
         let note = match rejected {
             Some(reason) => {
@@ -97,7 +104,8 @@ impl<W: Wire, S: Sink> Driver<W, S> {
             None => flow.receive(&packet, stamp),
         };
         self.traffic.rejected += u64::from(matches!(note, Some(Note::Rejected(_))));
-        let event = flow.segment_event(Dir::Rx, stamp, packet, note);
+        let bytes = Some(frame.bytes.clone());
+        let event = flow.segment_event(Dir::Rx, stamp, packet, note, bytes);
         self.report(id, &event)?;
         self.touch(id)
     }
@@ -106,8 +114,9 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         &mut self,
         ip: &IpHeader,
         bytes: &[u8],
-        stamp: Stamp,
+        frame: &Frame,
     ) -> Result<(), DriverError> {
+        let stamp = frame.stamp;
         let Ok(Some(error)) = IcmpError::parse(ip, bytes) else { return Ok(()) };
         let quote = error.quote;
         let tuple = (
@@ -115,8 +124,7 @@ impl<W: Wire, S: Sink> Driver<W, S> {
             SocketAddr::new(quote.dst, quote.dst_port),
         );
         let Some(&id) = self.by_tuple.get(&tuple) else {
-            self.unmatched += 1;
-            return Ok(());
+            return self.report_stray(frame, UNCLAIMED.into());
         };
         let Some(flow) = self.flows.get_mut(&id) else { return Ok(()) };
         let rejected = match flow.connection.handle_icmp(&error, stamp.at) {
@@ -128,7 +136,34 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         };
         // What it quotes was sent before it came, whether or not it really left.
         self.flush_copies(|pending| pending.flow == id)?;
-        self.report(id, &Event::Icmp { at: stamp, error, rejected })?;
+        let bytes = frame.bytes.clone();
+        self.report(id, &Event::Icmp { at: stamp, error, rejected, bytes })?;
         self.touch(id)
     }
+
+    /// A packet that came to one of our ports and belongs to no flow.
+    fn report_stray(
+        &mut self,
+        frame: &Frame,
+        remark: Cow<'static, str>,
+    ) -> Result<(), DriverError> {
+        self.unmatched += 1;
+        self.report_packet(FlowId::default(), frame, remark)
+    }
+
+    /// A packet for whoever keeps packets.
+    pub(super) fn report_packet(
+        &mut self,
+        id: FlowId,
+        frame: &Frame,
+        remark: Cow<'static, str>,
+    ) -> Result<(), DriverError> {
+        let Frame { dir, stamp, ref bytes, .. } = *frame;
+        let packet = PacketEvent { dir, stamp, bytes: bytes.clone(), remark };
+        self.report(id, &Event::Packet(Box::new(packet)))
+    }
+}
+
+fn is_v4(packet: &[u8]) -> bool {
+    packet.first().is_some_and(|first| first >> 4 == 4)
 }

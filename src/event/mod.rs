@@ -6,6 +6,7 @@
 
 mod report;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -37,7 +38,12 @@ pub enum Event {
         error: IcmpError,
         /// Why it changed nothing, if it did not.
         rejected: Option<&'static str>,
+        /// The IP packet, as the capture saw it.
+        bytes: Vec<u8>,
     },
+    /// A packet of ours of which no other event tells, for whoever keeps packets. What a person
+    /// should know of it follows as a notice.
+    Packet(Box<PacketEvent>),
     /// An end changed its state.
     Transition(Transition),
     /// What was implied about the far end is now proved; its state did not change.
@@ -113,6 +119,25 @@ pub struct SegmentEvent {
     pub ack_origin: SeqNum,
     /// What is special about it.
     pub note: Option<Note>,
+    /// The IP packet, as the capture saw it: with whatever the parsed packet leaves out, and
+    /// whatever is wrong with it. Absent where the capture has not shown it: it has not left yet, as
+    /// far as we know.
+    pub bytes: Option<Vec<u8>>,
+}
+
+/// A packet that is no segment of a flow: one that cannot be read, one to a port of ours that no
+/// connection claims (its flow is then the run's first), or the late copy of a segment that was
+/// reported before it left.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PacketEvent {
+    /// Which way it went.
+    pub dir: Dir,
+    /// When, by which clock.
+    pub stamp: Stamp,
+    /// The IP packet, as the capture saw it.
+    pub bytes: Vec<u8>,
+    /// Why it is not an event of another kind.
+    pub remark: Cow<'static, str>,
 }
 
 /// What is special about a segment.

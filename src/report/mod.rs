@@ -7,6 +7,7 @@
 
 pub mod human;
 pub mod json;
+pub mod pcapng;
 
 mod pipe;
 pub mod sanitize;
@@ -18,6 +19,7 @@ use std::io;
 
 pub use human::{HumanReporter, Style};
 pub use json::JsonReporter;
+pub use pcapng::PcapngReporter;
 
 pub use pipe::{ClosedPipe, PipeWriter};
 

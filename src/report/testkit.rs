@@ -134,8 +134,10 @@ impl Story {
             seq_origin,
             ack_origin: if flags.contains(ACK) { ack_origin } else { SeqNum(0) },
             note: None,
+            bytes: None,
         };
         edit(&mut event);
+        event.bytes = event.packet.emit().ok();
         self.event(Event::Segment(Box::new(event)))
     }
 
@@ -195,7 +197,8 @@ impl Story {
     ) -> Self {
         let error = self.icmp_error(from, code, kind);
         let at = self.stamp();
-        self.event(Event::Icmp { at, error, rejected })
+        // As long as such a packet is; what is in it does not matter here.
+        self.event(Event::Icmp { at, error, rejected, bytes: vec![0x45; 57] })
     }
 
     pub(super) fn icmp_error(&self, from: &str, code: u8, kind: IcmpKind) -> IcmpError {

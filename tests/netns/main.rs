@@ -6,6 +6,7 @@
 //! `SHAKEDOWN_REQUIRE_ALL=1` it is a failure.
 
 mod badinput;
+mod capture;
 mod firewall;
 mod forge;
 mod loss;
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         truth::cases(),
         silence::cases(),
         badinput::cases(),
+        capture::cases(),
         loss::cases(),
         verdicts::cases(),
     ];

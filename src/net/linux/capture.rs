@@ -9,6 +9,8 @@ use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use socket2::{Domain, SockFilter, Socket, Type};
 
@@ -92,13 +94,33 @@ impl View {
 /// The packet socket.
 #[derive(Debug)]
 pub struct Capture {
-    socket: Socket,
+    socket: Arc<Socket>,
     // Behind the socket: see there.
     _undertaker: Option<Undertaker>,
     view: View,
     coverage: Coverage,
     buffer: Vec<u8>,
-    drops: u64,
+    drops: Arc<AtomicU64>,
+}
+
+/// Counts the packets that the kernel has dropped because they were not fetched in time, wherever
+/// the capture itself has been moved to.
+#[derive(Clone, Debug)]
+pub struct DropCounter {
+    /// Keeps the socket open: to be let go of before the capture, whose [`Undertaker`] closes it
+    /// fast.
+    socket: Arc<Socket>,
+    so_far: Arc<AtomicU64>,
+}
+
+impl DropCounter {
+    /// Packets dropped since the capture was opened; `None` where the kernel does not say.
+    #[must_use]
+    pub fn read(&self) -> Option<u64> {
+        // Reading resets the kernel's counter.
+        let new = u64::from(sys::packet_drops(self.socket.as_fd()).ok()?);
+        Some(self.so_far.fetch_add(new, Ordering::Relaxed) + new)
+    }
 }
 
 impl Capture {
@@ -123,12 +145,12 @@ impl Capture {
         sys::bind_packet(fd, libc::ETH_P_ALL as u16, 0)?;
         let undertaker = Undertaker::hire(fd).ok();
         Ok(Self {
-            socket,
+            socket: Arc::new(socket),
             _undertaker: undertaker,
             view,
             coverage,
             buffer: vec![0; BUFFER],
-            drops: 0,
+            drops: Arc::default(),
         })
     }
 
@@ -204,10 +226,14 @@ impl Capture {
 
     /// Packets that the kernel has dropped since the capture was opened, because we did not fetch
     /// them in time.
-    pub fn drops(&mut self) -> u64 {
-        // Reading resets the kernel's counter.
-        self.drops += u64::from(sys::packet_drops(self.socket.as_fd()).unwrap_or(0));
-        self.drops
+    pub fn drops(&self) -> u64 {
+        self.drop_counter().read().unwrap_or(0)
+    }
+
+    /// A handle that outlives the move of the capture.
+    #[must_use]
+    pub fn drop_counter(&self) -> DropCounter {
+        DropCounter { socket: Arc::clone(&self.socket), so_far: Arc::clone(&self.drops) }
     }
 }
 

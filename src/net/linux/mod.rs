@@ -32,6 +32,7 @@ mod sys;
 mod undertaker;
 pub mod wire;
 
+pub use capture::DropCounter;
 pub use clock::ClockStep;
 pub use guard::{Guard, GuardChoice, GuardError};
 pub use route::{Interface, LinkKind, Route, RouteError, RouteOptions, route_to};

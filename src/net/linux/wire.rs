@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 
-use super::capture::{Capture, Caught};
+use super::capture::{Capture, Caught, DropCounter};
 use super::clock::{self, ClockMap, ClockStep, Sample};
 use super::guard::{Guard, GuardChoice, GuardError};
 use super::privilege::PrivilegeError;
@@ -247,8 +247,15 @@ impl LinuxWire {
     }
 
     /// Captured packets that the kernel has dropped because we did not fetch them in time.
-    pub fn drops(&mut self) -> u64 {
+    #[must_use]
+    pub fn drops(&self) -> u64 {
         self.capture.drops()
+    }
+
+    /// Counts them, wherever the wire itself has been moved to. To be let go of before the wire.
+    #[must_use]
+    pub fn drop_counter(&self) -> DropCounter {
+        self.capture.drop_counter()
     }
 
     /// The wall-clock time of a point in time, nanoseconds since 1970.

@@ -43,7 +43,7 @@ impl Ladder {
     pub(super) fn draw(&mut self, event: &Event, run: &Run, style: &Style) -> Lines {
         match event {
             Event::Segment(segment) => self.segment(segment, style),
-            Event::Icmp { at, error, rejected } => {
+            Event::Icmp { at, error, rejected, .. } => {
                 let margin = self.step(at.at, style);
                 let to_lifeline = error.from == run.target.ip();
                 rows(margin, icmp::interior_rows(error, *rejected, to_lifeline, style), style)

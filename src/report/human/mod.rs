@@ -129,6 +129,7 @@ impl<W: Write> HumanReporter<W> {
             Event::Run(run) => self.begin(flow, run),
             Event::Probe(result) => probe::lines(result, &self.style),
             Event::Notice(notice) => self.notice(notice),
+            Event::Packet(_) => Vec::new(),
             Event::Summary(summary) => summary::lines(summary, self.first.as_ref(), &self.style),
             _ => self.step(flow, event),
         }

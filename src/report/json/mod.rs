@@ -133,7 +133,7 @@ impl<W: Write> Sink for JsonReporter<W> {
         match event {
             Event::Run(run) => self.line(flow, "run", Run::new(run, origin)),
             Event::Segment(segment) => self.line(flow, "segment", Segment::new(segment, origin)),
-            Event::Icmp { at, error, rejected } => {
+            Event::Icmp { at, error, rejected, .. } => {
                 self.line(flow, "icmp", Icmp::new(*at, error, *rejected, origin))
             }
             Event::Transition(moved) => {
@@ -162,6 +162,7 @@ impl<W: Write> Sink for JsonReporter<W> {
                 self.line(flow, "retracted", record)
             }
             Event::Probe(result) => self.line(flow, "probe", Probe::new(result, self.is_ipv6)),
+            Event::Packet(_) => Ok(()),
             Event::Notice(notice) => self.line(flow, "notice", Notice::new(notice, origin)),
             Event::Summary(summary) => {
                 self.line(flow, "summary", Summary::new(summary, self.is_ipv6))

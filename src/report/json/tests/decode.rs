@@ -121,6 +121,7 @@ fn event(record: &Record, run: &mut Option<Run>) -> Option<Event> {
             at: record.stamp(),
             error: icmp(record),
             rejected: record.0["rejected"].as_str().map(|reason| leak(reason.to_owned())),
+            bytes: Vec::new(),
         },
         "transition" => Event::Transition(Transition {
             at: record.at(),
@@ -212,6 +213,7 @@ fn segment(record: &Record, run: &Run) -> SegmentEvent {
         seq_origin: SeqNum(record.number("isn") as u32),
         ack_origin: SeqNum(record.number_or_0("peer_isn") as u32),
         note: record.0["note"].as_str().map(|note| note_of(note, record)),
+        bytes: None,
     }
 }
 
