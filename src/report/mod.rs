@@ -8,6 +8,8 @@
 pub mod human;
 pub mod json;
 
+pub mod rtt;
+
 mod pipe;
 pub mod sanitize;
 #[cfg(test)]

@@ -11,6 +11,18 @@ pub enum Answer {
     Icmp,
 }
 
+impl Answer {
+    /// The word in machine-readable output: `open`, `refused`, `icmp`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Refused => "refused",
+            Self::Icmp => "icmp",
+        }
+    }
+}
+
 /// The fate of the first packet of a probe that was repeated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FirstTry {
@@ -20,6 +32,18 @@ pub enum FirstTry {
     Lost,
     /// There were several packets and the answer may be to any of them (Karn's ambiguity).
     Unknown,
+}
+
+impl FirstTry {
+    /// The word in machine-readable output: `answered`, `lost`, `unknown`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Lost => "lost",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// How a probe that was in flight was settled.
@@ -38,6 +62,56 @@ pub enum Settled {
     Lost,
 }
 
+/// What became of one probe: the classes of [`Counts`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Fate {
+    /// See [`Counts::answered`].
+    Answered,
+    /// See [`Counts::ambiguous`].
+    Ambiguous,
+    /// See [`Counts::refused`].
+    Refused,
+    /// See [`Counts::icmp`].
+    Icmp,
+    /// See [`Counts::late`].
+    Late,
+    /// See [`Counts::lost`].
+    Lost,
+    /// See [`Counts::in_flight`].
+    InFlight,
+}
+
+impl Fate {
+    /// The word in machine-readable output: `answered`, `ambiguous`, `refused`, `icmp`, `late`,
+    /// `lost`, `in-flight`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Ambiguous => "ambiguous",
+            Self::Refused => "refused",
+            Self::Icmp => "icmp",
+            Self::Late => "late",
+            Self::Lost => "lost",
+            Self::InFlight => "in-flight",
+        }
+    }
+}
+
+impl Settled {
+    /// The class into which it falls.
+    #[must_use]
+    pub const fn fate(self) -> Fate {
+        match self {
+            Self::Lost => Fate::Lost,
+            Self::Answered { answer: Answer::Icmp, .. } => Fate::Icmp,
+            Self::Answered { first: FirstTry::Unknown, .. } => Fate::Ambiguous,
+            Self::Answered { answer: Answer::Open, .. } => Fate::Answered,
+            Self::Answered { answer: Answer::Refused, .. } => Fate::Refused,
+        }
+    }
+}
+
 /// How many probes ended in each class. The classes exclude each other: their sum is `sent`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counts {
@@ -50,9 +124,9 @@ pub struct Counts {
     pub ambiguous: u64,
     /// Answered by RST in time: an interval of the host, not of the service.
     pub refused: u64,
-    /// Answered by an ICMP error in time.
+    /// Answered by an ICMP error, in time or late.
     pub icmp: u64,
-    /// Answered, by whatever, after their time had run out.
+    /// Answered by a TCP, service or host, after their time had run out: slow, not lost.
     pub late: u64,
     /// Not answered, and their time has run out.
     pub lost: u64,
@@ -84,10 +158,17 @@ impl Counts {
         self.sent - self.in_flight
     }
 
-    /// Probes that a TCP answered in time, the service's or the host's: ping's `received`.
+    /// Probes that a TCP answered, the service's or the host's, however late: ping's `received`.
     #[must_use]
     pub const fn received(&self) -> u64 {
-        self.answered + self.ambiguous + self.refused
+        self.answered + self.ambiguous + self.refused + self.late
+    }
+
+    /// Percent of the decided probes that no TCP answered, as ping computes its `packet loss`: ICMP
+    /// errors included, those in flight left out.
+    #[must_use]
+    pub fn unanswered_percent(&self) -> Option<f64> {
+        percent(self.decided() - self.received(), self.decided())
     }
 
     /// Percent of the decided probes that were lost, 0 to 100; absent while none is decided.
@@ -184,39 +265,39 @@ impl Loss {
             return false;
         }
         counts.in_flight -= 1;
-        match how {
-            Settled::Lost => {
-                counts.lost += 1;
-                counts.first_lost += 1;
-            }
-            Settled::Answered { answer, attempts, first } => {
-                let class = match (answer, first) {
-                    (Answer::Icmp, _) => &mut counts.icmp,
-                    (_, FirstTry::Unknown) => &mut counts.ambiguous,
-                    (Answer::Open, _) => &mut counts.answered,
-                    (Answer::Refused, _) => &mut counts.refused,
-                };
-                *class += 1;
-                match first {
-                    FirstTry::Answered => counts.first_answered += 1,
-                    FirstTry::Lost => counts.first_lost += 1,
-                    FirstTry::Unknown => counts.first_unknown += 1,
-                }
-                self.heard(index, answer, attempts);
-            }
+        match how.fate() {
+            Fate::Answered => counts.answered += 1,
+            Fate::Ambiguous => counts.ambiguous += 1,
+            Fate::Refused => counts.refused += 1,
+            Fate::Icmp => counts.icmp += 1,
+            // A settled probe is none of the others.
+            Fate::Lost | Fate::Late | Fate::InFlight => counts.lost += 1,
         }
+        let Settled::Answered { answer, attempts, first } = how else {
+            counts.first_lost += 1;
+            return true;
+        };
+        match first {
+            FirstTry::Answered => counts.first_answered += 1,
+            FirstTry::Lost => counts.first_lost += 1,
+            FirstTry::Unknown => counts.first_unknown += 1,
+        }
+        self.heard(index, answer, attempts);
         true
     }
 
     /// An answer came to probe `index`, which was settled as lost after `attempts` packets: it is late
-    /// instead. Its first packet stays lost: no answer to it came in time. Returns whether a lost one
+    /// instead, or `icmp`. Its first packet stays lost: no answer to it came in time. Returns whether a lost one
     /// was there.
     pub fn answer_late(&mut self, index: u64, answer: Answer, attempts: u32) -> bool {
         if self.counts.lost == 0 {
             return false;
         }
         self.counts.lost -= 1;
-        self.counts.late += 1;
+        match answer {
+            Answer::Icmp => self.counts.icmp += 1,
+            Answer::Open | Answer::Refused => self.counts.late += 1,
+        }
         self.heard(index, answer, attempts);
         true
     }

@@ -21,7 +21,7 @@ mod properties;
 
 pub use bins::Bin;
 pub use distribution::{Distribution, EXACT_SAMPLES, Figures, MAX_INTERVAL_NS};
-pub use loss::{Answer, Counts, FirstTry, Loss, Settled};
+pub use loss::{Answer, Counts, Fate, FirstTry, Loss, Settled};
 pub use measurement::{Bound, Measurement};
 pub use schedule::{Due, Lateness, Plan, PlanError, Schedule};
 
