@@ -8,6 +8,7 @@
 pub mod human;
 pub mod json;
 
+pub mod plot;
 pub mod rtt;
 
 mod pipe;
