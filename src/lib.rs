@@ -6,12 +6,13 @@
 //! |---|---|---|
 //! | [`cli`] | clap structs and help texts | |
 //! | [`cmd`] | one file per subcommand: arguments → plan → run | everything below |
-//! | [`report`] | consumers of the event stream | event, wire, tcp::state, time |
+//! | [`report`] | consumers of the event stream | stats, event, wire, tcp::state, time |
 //! | [`driver`] | the loop that joins machine, wire and event sink | tcp, net, wire, event, time |
 //! | [`net`] | the kernel, and a simulated network | wire, time |
 //! | [`tcp`] | the pure TCP machine | wire, time |
 //! | [`event`] | the vocabulary of everything that is reported | tcp::state, net's value types, wire, time |
 //! | [`wire`] | bytes ⇄ meaning | time |
+//! | [`stats`] | intervals, losses and schedules of repeated probes, as pure arithmetic | time |
 //! | [`time`] | our own instants and clocks | |
 
 pub mod cli;
@@ -20,6 +21,7 @@ pub mod driver;
 pub mod event;
 pub mod net;
 pub mod report;
+pub mod stats;
 pub mod tcp;
 pub mod time;
 pub mod wire;

@@ -14,8 +14,14 @@ const RULES: &[(&str, &[&str])] = &[
     ("main", &["cli", "cmd"]),
     ("lib", &[]),
     ("cli", &[]),
-    ("cmd", &["cli", "report", "check", "sweep", "driver", "net", "tcp", "event", "wire", "time"]),
-    ("report", &["event", "wire", "tcp::state", "net::Dir", "net::GuardKind", "time"]),
+    (
+        "cmd",
+        &[
+            "cli", "report", "check", "sweep", "driver", "net", "tcp", "event", "wire", "stats",
+            "time",
+        ],
+    ),
+    ("report", &["event", "wire", "tcp::state", "net::Dir", "net::GuardKind", "stats", "time"]),
     ("check", &["driver", "tcp", "wire", "event", "time"]),
     ("sweep", &["net", "wire", "event", "time"]),
     ("driver", &["tcp", "net", "wire", "event", "time"]),
@@ -23,6 +29,7 @@ const RULES: &[(&str, &[&str])] = &[
     ("tcp", &["wire", "time"]),
     ("event", &["tcp::state", "net::Dir", "net::GuardKind", "wire", "time"]),
     ("wire", &["time"]),
+    ("stats", &["time"]),
     ("time", &[]),
 ];
 

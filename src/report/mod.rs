@@ -9,6 +9,9 @@ pub mod human;
 pub mod json;
 pub mod pcapng;
 
+pub mod plot;
+pub mod rtt;
+
 mod pipe;
 pub mod sanitize;
 #[cfg(test)]

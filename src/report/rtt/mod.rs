@@ -1,0 +1,18 @@
+//! What repeated probes amount to: ping's own footer, tables of figures, a histogram, CSV.
+//!
+//! The functions take plain values of [`crate::stats`] and return finished lines, each with its end;
+//! what they say is said in words and shapes, never by colour.
+
+mod account;
+mod csv;
+mod footer;
+mod histogram;
+mod statistics;
+mod table;
+
+pub use account::{account, measurement, schedule};
+pub use csv::{CsvWriter, Row};
+pub use footer::footer;
+pub use histogram::histogram;
+pub use statistics::Statistics;
+pub use table::table;
