@@ -10,7 +10,7 @@
 //! | [`driver`] | the loop that joins machine, wire and event sink | tcp, net, wire, event, time |
 //! | [`net`] | the kernel, and a simulated network | wire, time |
 //! | [`tcp`] | the pure TCP machine | wire, time |
-//! | [`event`] | the vocabulary of everything that is reported | tcp::state, net's value types, wire, time |
+//! | [`event`] | the vocabulary of everything that is reported | tcp::state, net's value types, stats, wire, time |
 //! | [`wire`] | bytes ⇄ meaning | time |
 //! | [`stats`] | intervals, losses and schedules of repeated probes, as pure arithmetic | time |
 //! | [`time`] | our own instants and clocks | |

@@ -27,7 +27,7 @@ const RULES: &[(&str, &[&str])] = &[
     ("driver", &["tcp", "net", "wire", "event", "time"]),
     ("net", &["wire", "time"]),
     ("tcp", &["wire", "time"]),
-    ("event", &["tcp::state", "net::Dir", "net::GuardKind", "wire", "time"]),
+    ("event", &["tcp::state", "net::Dir", "net::GuardKind", "wire", "stats", "time"]),
     ("wire", &["time"]),
     ("stats", &["time"]),
     ("time", &[]),

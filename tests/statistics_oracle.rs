@@ -267,6 +267,8 @@ impl Probe {
             duplicates: self.duplicates,
             clock: self.answered.map(|_| Clock::Kernel),
             intervals: self.intervals,
+            source_port: 40_000,
+            iss: 1,
         }
     }
 }

@@ -152,6 +152,42 @@ Exit status:
     privileges!()
 );
 
+pub(super) const RTT: &str = concat!(
+    "\
+Examples:
+  # one probe a second until Ctrl-C; Ctrl-\\ shows how it stands
+  shakedown rtt example.org:443
+  # ten thousand probes at 1ms, percentiles, a row for each, a picture
+  shakedown rtt 192.0.2.1:443 -c 10000 -i 1ms -q --csv rtt.csv --plot rtt.svg
+  # the peer's kernel and its application apart
+  shakedown rtt example.org:22 --method fin -c 20
+  # eight fixed source ports in turn: equal-cost paths seen apart
+  shakedown rtt example.org:443 --flows 8 -c 800 -i 10ms
+  # many targets, one line for each, in place
+  shakedown rtt --targets hosts.txt -p 443
+  # for monitoring: one JSON object a line
+  shakedown rtt 192.0.2.1:443 -c 5 -i 0.2 --json
+
+What is counted:
+  A lost probe has no time, and a probe that is still under way at the end is
+  neither lost nor answered. A late answer is credited to its probe. An answer
+  to a repeated SYN is timed only where the timestamp option proves which SYN
+  it answers (Karn). A refusal (RST) times the host, not the service.
+
+Signals:
+  Ctrl-C (SIGINT) ends the run with its summary, Ctrl-\\ (SIGQUIT) prints how it
+  stands and goes on.
+
+Exit status:
+  0  every target answered at least once as asked, or as --expect says
+  1  one of them answered otherwise, or not at all
+  2  nothing could be measured: a wrong usage, an unknown name, a missing
+     privilege, a disturbance by this host itself
+
+",
+    privileges!()
+);
+
 pub(super) const DOCTOR: &str = "\
 Examples:
   # what this host can do, one line each, with the remedy where it cannot

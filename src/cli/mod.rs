@@ -13,6 +13,7 @@ mod expect;
 mod handshake;
 mod help;
 mod probe;
+mod rtt;
 pub mod shared;
 pub mod value;
 
@@ -26,6 +27,7 @@ pub use doctor::DoctorArgs;
 pub use expect::Expect;
 pub use handshake::HandshakeArgs;
 pub use probe::ProbeArgs;
+pub use rtt::{DisplayArg, MethodArg, ResultArgs, RttArgs, ScheduleArgs};
 
 /// Speak TCP by hand, and see what both ends do
 ///
@@ -71,6 +73,16 @@ pub enum Command {
     /// prohibited, or answered by something that is no answer.
     #[command(after_long_help = help::PROBE)]
     Probe(Box<ProbeArgs>),
+
+    /// Measure round-trip times by the kernel's own stamps, and tell loss from latency
+    ///
+    /// Sends a probe to each target at every interval, each with a sequence number and, unless asked
+    /// otherwise, a source port of its own, so that every answer is credited to the probe that asked.
+    /// An interval is the difference of two stamps of the same clock: of exactly that SYN leaving and
+    /// of exactly its answer arriving, as a capture would show them. Lost probes are counted, never
+    /// timed. Ends with ping's summary, percentiles and a histogram.
+    #[command(after_long_help = help::RTT)]
+    Rtt(Box<RttArgs>),
 
     /// Say what this host can measure, and what is missing
     ///

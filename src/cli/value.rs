@@ -262,6 +262,30 @@ pub fn parallel(text: &str) -> Result<u16, String> {
     number(text, 1, 1024).map(|value| value as u16)
 }
 
+/// Reads how many probes are sent: from 1.
+///
+/// # Errors
+/// A sentence that names the range.
+pub fn count(text: &str) -> Result<u64, String> {
+    number(text, 1, u32::MAX).map(u64::from)
+}
+
+/// Reads how many probes warm up: from 0.
+///
+/// # Errors
+/// A sentence that names the range.
+pub fn warm_up(text: &str) -> Result<u64, String> {
+    number(text, 0, u32::MAX).map(u64::from)
+}
+
+/// Reads how many fixed source ports take turns: 1 to 256.
+///
+/// # Errors
+/// A sentence that names the range.
+pub fn flows(text: &str) -> Result<u16, String> {
+    number(text, 1, 256).map(|value| value as u16)
+}
+
 /// Reads the number of a source port: 1 to 65535.
 ///
 /// # Errors

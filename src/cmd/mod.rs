@@ -14,6 +14,7 @@ pub mod handshake;
 mod line;
 pub mod man;
 pub mod probe;
+pub mod rtt;
 mod session;
 mod sim;
 mod talk;
@@ -39,6 +40,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Handshake(args) => handshake::run(args, &environment),
         Command::Close(args) => close::run(args, &environment),
         Command::Probe(args) => probe::run(args, &environment),
+        Command::Rtt(args) => rtt::run(args, &environment),
         Command::Doctor(args) => doctor::run(args, &environment),
         Command::Demo(args) => demo::run(args, &environment),
         Command::Completions(args) => completions::run(args),

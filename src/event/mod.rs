@@ -5,6 +5,7 @@
 //! of their time for one flow; the transitions that a segment causes follow that segment.
 
 mod report;
+mod rtt;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,6 +13,7 @@ use std::io;
 use std::net::SocketAddr;
 
 pub use report::*;
+pub use rtt::*;
 
 use crate::net::{Dir, GuardKind};
 use crate::tcp::state::{Cause, End, Known, State, Transition};

@@ -9,6 +9,7 @@
 //! - [`Loss`] accounts for every probe exactly once.
 //! - [`Measurement`] states by how much an interval may be wrong, and why.
 
+mod account;
 mod bins;
 mod distribution;
 mod jitter;
@@ -19,6 +20,7 @@ pub mod schedule;
 #[cfg(test)]
 mod properties;
 
+pub use account::{Account, LeftOut};
 pub use bins::Bin;
 pub use distribution::{Distribution, EXACT_SAMPLES, Figures, MAX_INTERVAL_NS};
 pub use loss::{Answer, Counts, Fate, FirstTry, Loss, Settled};

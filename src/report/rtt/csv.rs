@@ -21,6 +21,7 @@
 //! | `duplicates` | answers beyond the first |
 //! | `clock` | the worse of the clocks that took its intervals |
 //! | `handshake_ns`, `data_ack_ns`, `fin_ack_ns`, `peer_fin_ns` | its intervals, by phase: those, and only those, that count in the figures |
+//! | `source_port`, `iss` | our port and initial sequence number, by which a capture knows the probe |
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -31,7 +32,7 @@ use crate::stats::{Answer, Fate, FirstTry, Phase};
 use crate::time::{Clock, Instant, nanos_of};
 
 const HEADER: &str = "target,addr,port,probe,flow,warm_up,due_ns,sent_ns,answered_ns,fate,answer,\
-first_try,attempts,duplicates,clock,handshake_ns,data_ack_ns,fin_ack_ns,peer_fin_ns\n";
+first_try,attempts,duplicates,clock,handshake_ns,data_ack_ns,fin_ack_ns,peer_fin_ns,source_port,iss\n";
 
 /// One probe, when its fate is final or the run ends. The columns are in this module's table.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -66,6 +67,10 @@ pub struct Row<'a> {
     pub clock: Option<Clock>,
     /// Its intervals, in the order of [`Phase::ALL`].
     pub intervals: [Option<Duration>; Phase::ALL.len()],
+    /// Our port.
+    pub source_port: u16,
+    /// Our initial sequence number.
+    pub iss: u32,
 }
 
 /// Writes the rows. A failure is the output's: a row is either whole or the last of the file.
@@ -110,6 +115,7 @@ impl<W: Write> CsvWriter<W> {
         ];
         let nanos = |interval: Duration| nanos_of(interval).to_string();
         fields.extend(row.intervals.iter().map(|interval| interval.map(nanos).unwrap_or_default()));
+        fields.extend([row.source_port.to_string(), row.iss.to_string()]);
         // One write: what stands in the file after a failure are whole rows, or the last is cut.
         self.out.write_all(format!("{}\n", fields.join(",")).as_bytes())
     }
@@ -156,6 +162,8 @@ mod tests {
             duplicates: 0,
             clock: Some(Clock::Kernel),
             intervals: [Some(Duration::from_nanos(12_100)), None, None, None],
+            source_port: 40_001,
+            iss: 4_000_000_000,
         }
     }
 
@@ -182,12 +190,12 @@ mod tests {
         assert_eq!(
             lines[1],
             "example.org:443,192.0.2.7,443,3,1,0,1000,1007,13107,answered,open,answered,1,0,kernel,\
-             12100,,,"
+             12100,,,,40001,4000000000"
         );
         // Stamped before the start, by a little: the sign is not hidden.
         assert_eq!(
             lines[2],
-            "[2001:db8::1]:443,192.0.2.7,443,3,1,0,1000,-100,,lost,,lost,1,0,,,,,"
+            "[2001:db8::1]:443,192.0.2.7,443,3,1,0,1000,-100,,lost,,lost,1,0,,,,,,40001,4000000000"
         );
         let columns = |line: &str| line.split(',').count();
         assert!(lines.iter().all(|line| columns(line) == columns(lines[0])));
