@@ -99,7 +99,7 @@ fn time_panel(out: &mut String, plot: &Plot) {
         for (fate, pixels) in shapes {
             let Some(mark) = Mark::of(fate) else { continue };
             let data: String = pixels.iter().map(|&(x, y)| mark.path(x.into(), y.into())).collect();
-            let few = if pixels.len() <= FEW { " few" } else { "" };
+            let few = if mark == Mark::Dot && pixels.len() <= FEW { " few" } else { "" };
             let class = mark.class(number);
             let _ = writeln!(out, "<path class=\"mark {class}{few}\" d=\"{data}\"/>");
         }
