@@ -212,7 +212,6 @@ impl<W: Write> HumanReporter<W> {
         let target: Vec<String> = target(run, true, &self.style).collect();
         vec![vec![Span::new(format!("{} {}", run.command, target.join(" ")), Paint::Dim)]]
     }
-
 }
 
 /// `example.org` and `(192.0.2.7:443)`; one word where the user named the address itself.

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::event::{Outcome, RttProbe, RttRun};
-use crate::report::human::paint::{Paint, Span};
 use crate::report::human::Style;
+use crate::report::human::paint::{Paint, Span};
 use crate::stats::{Answer, Fate, Phase};
 use crate::time::{Instant, Stamp, nanos_of};
 
@@ -206,9 +206,6 @@ mod tests {
     fn milliseconds_keep_what_the_clock_tells() {
         let shown = [12_345, 999_999, 1_000_000, 11_102_499, 2_301_000_000]
             .map(|nanos| millis(Duration::from_nanos(nanos)));
-        assert_eq!(
-            shown,
-            ["0.012345 ms", "0.999999 ms", "1.000 ms", "11.102 ms", "2301.000 ms"]
-        );
+        assert_eq!(shown, ["0.012345 ms", "0.999999 ms", "1.000 ms", "11.102 ms", "2301.000 ms"]);
     }
 }
