@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::event::{Outcome, RttProbe, RttRun};
 use crate::report::human::Style;
 use crate::report::human::paint::{Paint, Span};
+use crate::report::units;
 use crate::stats::{Answer, Fate, Phase};
 use crate::time::{Instant, Stamp, nanos_of};
 
@@ -58,7 +59,7 @@ fn silence(probe: &RttProbe, run: &RttRun) -> String {
     if probe.attempts > 1 {
         let _ = write!(text, ", sent {} times,", probe.attempts);
     }
-    let _ = write!(text, " within {}", brief(run.timeout));
+    let _ = write!(text, " within {}", units::brief(run.timeout));
     text
 }
 
@@ -176,31 +177,9 @@ pub(super) fn millis(duration: Duration) -> String {
     format!("{}.{:03} ms", micros / 1000, micros % 1000)
 }
 
-/// A duration that somebody has chosen: `2 s`, `1.5 s`, `200 ms`, `50 us`.
-pub(super) fn brief(duration: Duration) -> String {
-    let nanos = nanos_of(duration);
-    let (unit, name) = match nanos {
-        1_000_000_000.. => (1_000_000_000, "s"),
-        1_000_000.. => (1_000_000, "ms"),
-        1_000.. => (1_000, "us"),
-        _ => (1, "ns"),
-    };
-    let decimals = format!("{:09}", u128::from(nanos % unit) * 1_000_000_000 / u128::from(unit));
-    let decimals = decimals.trim_end_matches('0');
-    let point = if decimals.is_empty() { "" } else { "." };
-    format!("{}{point}{decimals} {name}", nanos / unit)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_are_as_they_were_chosen() {
-        let shown = [2_000_000_000, 1_500_000_000, 200_000_000, 50_000, 10_001, 7, 0]
-            .map(|nanos| brief(Duration::from_nanos(nanos)));
-        assert_eq!(shown, ["2 s", "1.5 s", "200 ms", "50 us", "10.001 us", "7 ns", "0 ns"]);
-    }
 
     #[test]
     fn milliseconds_keep_what_the_clock_tells() {

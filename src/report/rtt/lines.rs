@@ -4,12 +4,13 @@ use std::io::{self, Write};
 
 use unicode_width::UnicodeWidthStr;
 
-use super::line::{self, Why, brief};
+use super::line::{self, Why};
 use super::summary;
 use crate::event::{RttEvent, RttProbe, RttRun, RttSink, RttView};
 use crate::net::GuardKind;
 use crate::report::human::paint::{Paint, Span, render, wrap, wrap_text};
 use crate::report::human::{Lines, Style, hang, named};
+use crate::report::units;
 use crate::stats::Answer;
 
 /// Columns of the longest target's name to which shorter ones are filled up.
@@ -133,7 +134,7 @@ fn header(run: &RttRun, style: &Style) -> Lines {
 
 /// `syn every 1 s, kernel clock, guard filter`.
 pub(super) fn how(run: &RttRun) -> String {
-    let mut text = format!("{} every {}", run.method.name(), brief(run.interval));
+    let mut text = format!("{} every {}", run.method.name(), units::brief(run.interval));
     if let Some(count) = run.count {
         text += &format!(", {count} each");
     }
