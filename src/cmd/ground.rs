@@ -10,8 +10,8 @@ use super::sim::{Host, Simulation};
 use super::target;
 use crate::cli::shared::{GuardChoice as GuardArg, SourceArgs};
 use crate::net::linux::{
-    ClockStep, DropCounter, GuardChoice, LinuxWire, OpenPlan, Route, RouteError, RouteOptions, Stamping,
-    privilege, route_to,
+    ClockStep, DropCounter, GuardChoice, LinuxWire, OpenPlan, Route, RouteError, RouteOptions,
+    Stamping, privilege, route_to,
 };
 use crate::net::sim::{Rng, SimWire};
 use crate::net::{Facts, Received, Wire};

@@ -160,14 +160,8 @@ impl Engine {
         let ends = (lease.address(), aim.remote);
         let (mtu, interface) = (aim.lane.mtu, aim.lane.interface.to_string());
         let words = self.parts.dice.words()?;
-        let spec = session::specify(
-            ends,
-            mtu,
-            &self.parts.offer,
-            &self.parts.source,
-            self.timers,
-            words,
-        );
+        let spec =
+            session::specify(ends, mtu, &self.parts.offer, &self.parts.source, self.timers, words);
         let spec = match self.parts.plan.method {
             Method::Syn => FlowSpec { gate: Box::new(HalfOpen), ..spec },
             Method::Handshake | Method::Fin | Method::Data => spec,
@@ -305,7 +299,8 @@ impl Engine {
         self.parts.ledger.took(&probe);
         probe.duplicates = live.duplicates;
         let last_syn = flow.timeline.syns.last().copied();
-        let granted = flow.timeline.syn_ack.as_ref().map(|(_, it)| crate::cmd::findings::offer_of(it));
+        let granted =
+            flow.timeline.syn_ack.as_ref().map(|(_, it)| crate::cmd::findings::offer_of(it));
         let icmp = flow.timeline.icmp.last().map(|(_, error)| *error);
         if let Some(settled) = settled.filter(|_| !probe.warm_up) {
             self.parts.ledger.settle(&probe, settled);

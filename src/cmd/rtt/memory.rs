@@ -14,8 +14,9 @@ const DUPLICATES: Duration = Duration::from_secs(5);
 /// One that was not, for as long as a segment may live in the network, there and back: RFC 9293
 /// §3.4.2 assumes two minutes for a segment.
 const LATE: Duration = Duration::from_secs(240);
-/// Probes remembered at most, of each kind.
-const MOST: usize = 1 << 16;
+/// Probes remembered at most of each kind: what fits into some megabytes.
+const MOST_ANSWERED: usize = 1 << 13;
+const MOST_SILENT: usize = 1 << 16;
 
 /// A probe that is over.
 #[derive(Debug)]
@@ -55,12 +56,12 @@ impl Memory {
 
     /// The next probe that is old enough to be forgotten at `now`, or has to make room.
     pub(super) fn expire(&mut self, now: Instant) -> Option<Ghost> {
-        let due = |queue: &VecDeque<(Instant, FlowId)>, age: Duration| {
-            queue.len() > MOST || queue.front().is_some_and(|(ended, _)| *ended + age <= now)
+        let due = |queue: &VecDeque<(Instant, FlowId)>, most: usize, age: Duration| {
+            queue.len() > most || queue.front().is_some_and(|(ended, _)| *ended + age <= now)
         };
-        let queue = if due(&self.answered, DUPLICATES) {
+        let queue = if due(&self.answered, MOST_ANSWERED, DUPLICATES) {
             &mut self.answered
-        } else if due(&self.silent, LATE) {
+        } else if due(&self.silent, MOST_SILENT, LATE) {
             &mut self.silent
         } else {
             return None;

@@ -10,6 +10,8 @@ mod plan;
 mod ports;
 mod probe;
 mod targets;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -19,6 +21,7 @@ use std::time::Duration;
 use self::backstage::{Backstage, Inbox};
 use self::engine::{Engine, Parts};
 use self::ledger::Ledger;
+use self::outputs::Outputs;
 use self::plan::Plan;
 use self::ports::PortDesk;
 use self::targets::{Aim, Found};
@@ -27,9 +30,10 @@ use super::ground::{Carrier, Ground};
 use super::{Environment, ExitStatus, Wanted, data};
 use crate::cli::{Expect, RttArgs};
 use crate::driver::Driver;
-use crate::event::{RttRun, RttTarget};
-use crate::net::linux::{Route, descriptors, privilege};
+use crate::event::{RttEnd, RttRun, RttSink, RttTarget, Sink};
+use crate::net::linux::{DropCounter, Route, descriptors, privilege};
 use crate::net::{Facts, Wire};
+use crate::report::ClosedPipe;
 use crate::stats::{self, Schedule};
 
 /// Descriptors that are left for everything but guarded ports.
@@ -49,41 +53,75 @@ pub fn run(args: &RttArgs, environment: &Environment) -> anyhow::Result<ExitStat
     let plan = plan::plan(args, data::payload(&args.data)?)?;
     let found = targets::find(args, &ground)?;
     let schedule = plan::schedule(args, &plan, found.aims.len())?;
+    // A run that cannot be should not empty the files of the one before.
     ground.ensure_permitted()?;
-    let mut outputs = outputs::Outputs::open(args, environment)?;
+    let mut outputs = Outputs::open(args, environment)?;
     let mut capture = Capture::open(&args.output, &ground)?;
-    let dice = ground.dice();
-    let most_ports = descriptors::raise_limit().saturating_sub(OTHER_DESCRIPTORS).min(MOST_PORTS);
-    let routes: Vec<&Route> = found.routes.iter().collect();
-    let mut wire = ground.open_wire(&routes, &args.source)?;
-    capture.count_drops(wire.drop_counter());
-    let desk = take_ports(&mut wire, &plan, &found)?;
-    privilege::drop_all()?;
     let incomplete = found.incomplete;
-    let run = describe(&plan, &schedule, &desk, &wire, &found);
-    let flows_each = usize::from(plan.fixed);
-    let wanted = Wanted::new(&args.expect, Expect::Open);
-    let inbox = Inbox::default();
-    let through = outputs.segments(&mut capture);
-    let parts = Parts {
-        driver: Driver::new(wire, Backstage::new(through, Rc::clone(&inbox))),
-        inbox,
-        schedule: Schedule::new(schedule, run.start)?,
-        ledger: Ledger::new(found.aims.len(), flows_each, wanted),
-        run,
-        aims: found.aims,
-        plan,
-        offer: args.offer.clone(),
-        source: args.source.clone(),
-        dice,
-        desk,
-        most_ports: usize::try_from(most_ports)?,
-        reader: outputs.reader(),
-        out: outputs.sink(),
-    };
-    let (_, status) = Engine::new(parts).run()?;
+    let prepared = Prepared { plan, found, schedule, ground };
+    let (_, status) = prepared.run(args, |drops| {
+        capture.count_drops(drops);
+        outputs.listeners(&mut capture)
+    })?;
     let status = outputs.status(capture.status(status));
     Ok(if incomplete { ExitStatus::NotMeasured } else { status })
+}
+
+/// Everything that is known before anything is opened.
+struct Prepared {
+    plan: Plan,
+    found: Found,
+    schedule: stats::Plan,
+    ground: Ground,
+}
+
+/// Who hears what.
+struct Listeners {
+    /// Every segment: the capture.
+    segments: Box<dyn Sink>,
+    /// Every probe.
+    out: Box<dyn RttSink>,
+    /// Whether anybody still reads standard output.
+    reader: ClosedPipe,
+}
+
+impl Prepared {
+    /// Opens the network and runs to the end.
+    fn run(
+        self,
+        args: &RttArgs,
+        listeners: impl FnOnce(Option<DropCounter>) -> Listeners,
+    ) -> anyhow::Result<(RttEnd, ExitStatus)> {
+        let Self { plan, found, schedule, ground } = self;
+        let dice = ground.dice();
+        let most = descriptors::raise_limit().saturating_sub(OTHER_DESCRIPTORS).min(MOST_PORTS);
+        let routes: Vec<&Route> = found.routes.iter().collect();
+        let mut wire = ground.open_wire(&routes, &args.source)?;
+        let desk = take_ports(&mut wire, &plan, &found)?;
+        privilege::drop_all()?;
+        let Listeners { segments, out, reader } = listeners(wire.drop_counter());
+        let run = describe(&plan, &schedule, &desk, &wire, &found);
+        let flows_each = usize::from(plan.fixed);
+        let wanted = Wanted::new(&args.expect, Expect::Open);
+        let inbox = Inbox::default();
+        let parts = Parts {
+            driver: Driver::new(wire, Backstage::new(segments, Rc::clone(&inbox))),
+            inbox,
+            schedule: Schedule::new(schedule, run.start)?,
+            ledger: Ledger::new(found.aims.len(), flows_each, wanted),
+            run,
+            aims: found.aims,
+            plan,
+            offer: args.offer.clone(),
+            source: args.source.clone(),
+            dice,
+            desk,
+            most_ports: usize::try_from(most)?,
+            reader,
+            out,
+        };
+        Engine::new(parts).run()
+    }
 }
 
 /// Guards the fixed ports, where the ports are fixed.

@@ -68,6 +68,7 @@ impl Engine {
         }
         let probe = &mut ghost.probe;
         probe.fate = Fate::Icmp;
+        probe.remark = None;
         probe.answer = Some(Answer::Icmp);
         probe.answered = Some(stamp);
         probe.answered_by = Some(Answerer::new(error.from, error.ttl));
@@ -103,6 +104,8 @@ fn credit(
 ) {
     let probe: &mut RttProbe = &mut ghost.probe;
     probe.fate = Fate::Late;
+    // What was said of its silence holds no more.
+    probe.remark = None;
     probe.answer = Some(answer);
     probe.answered = Some(stamp);
     probe.answered_by = Some(Answerer::new(packet.ip.src, packet.ip.ttl));

@@ -13,13 +13,20 @@ pub(super) struct Raw;
 impl RttSink for Raw {
     fn hear(&mut self, event: &RttEvent<'_>, view: &RttView<'_>) -> io::Result<()> {
         if let RttEvent::Probe(p) | RttEvent::Late(p) = event {
-            println!("{:?} {} {:?} {:?} {:?} {:?} {:?}", p.fate, p.index, p.from, p.outcome, p.intervals, p.clock, p.remark);
+            println!(
+                "{:?} {} {:?} {:?} {:?} {:?} {:?}",
+                p.fate, p.index, p.from, p.outcome, p.intervals, p.clock, p.remark
+            );
         } else if !matches!(event, RttEvent::Final(_)) {
             println!("{event:?}");
         }
         if let RttEvent::Ended(_) = event {
             println!("{:?} {:?}", view.accounts[0].counts(), view.traffic);
-            println!("{:?} {:?}", view.accounts[0].times(crate::stats::Phase::Handshake).map(|t| t.figures()), view.schedule.lateness());
+            println!(
+                "{:?} {:?}",
+                view.accounts[0].times(crate::stats::Phase::Handshake).map(|t| t.figures()),
+                view.schedule.lateness()
+            );
         }
         Ok(())
     }
@@ -27,7 +34,9 @@ impl RttSink for Raw {
 
 struct Nobody;
 impl Sink for Nobody {
-    fn record(&mut self, _: FlowId, _: &Event) -> io::Result<()> { Ok(()) }
+    fn record(&mut self, _: FlowId, _: &Event) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 pub(super) struct Outputs(ClosedPipe);
@@ -36,10 +45,14 @@ impl Outputs {
     pub(super) fn open(_: &RttArgs, _: &Environment) -> anyhow::Result<Self> {
         Ok(Self(PipeWriter::new(io::stdout()).closed()))
     }
-    pub(super) fn segments(&mut self, capture: &mut Capture) -> Box<dyn Sink> {
-        capture.beside(Box::new(Nobody))
+    pub(super) fn listeners(&mut self, capture: &mut Capture) -> super::Listeners {
+        super::Listeners {
+            segments: capture.beside(Box::new(Nobody)),
+            out: Box::new(Raw),
+            reader: self.0.clone(),
+        }
     }
-    pub(super) fn reader(&self) -> ClosedPipe { self.0.clone() }
-    pub(super) fn sink(&mut self) -> Box<dyn RttSink> { Box::new(Raw) }
-    pub(super) fn status(&self, status: ExitStatus) -> ExitStatus { status }
+    pub(super) fn status(&self, status: ExitStatus) -> ExitStatus {
+        status
+    }
 }

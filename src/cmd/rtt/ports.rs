@@ -65,12 +65,7 @@ pub(super) struct PortDesk {
 impl PortDesk {
     /// A desk whose ports are fresh.
     pub(super) fn fresh() -> Self {
-        Self {
-            fixed: HashMap::new(),
-            current: HashMap::new(),
-            returned: Rc::default(),
-            held: 0,
-        }
+        Self { fixed: HashMap::new(), current: HashMap::new(), returned: Rc::default(), held: 0 }
     }
 
     /// Fixes `ports` of `source` for the targets that are the `copy`th of their kind.
@@ -84,11 +79,7 @@ impl PortDesk {
     ///
     /// # Errors
     /// There is none left: of ports, or of descriptors to hold them by.
-    pub(super) fn lease(
-        &mut self,
-        wire: &mut Carrier,
-        request: Request,
-    ) -> anyhow::Result<Lease> {
+    pub(super) fn lease(&mut self, wire: &mut Carrier, request: Request) -> anyhow::Result<Lease> {
         let Request { source, copy, index, flow } = request;
         if let Some(leases) = self.fixed.get(&(source, copy))
             && let Some(lease) = leases.get(flow as usize)

@@ -217,7 +217,7 @@ fn take_times(
         }
     }
     if probe.remark.is_none() {
-        probe.remark = missing(live, flow, terms);
+        probe.remark = missing(probe, live, flow, terms);
     }
 }
 
@@ -227,10 +227,14 @@ pub(super) fn is_as_good(clock: Clock, wanted: Clock) -> bool {
 }
 
 /// What the peer has not done of what the method asks for.
-fn missing(live: &Live, flow: &Flow, terms: Terms) -> Option<&'static str> {
+fn missing(probe: &RttProbe, live: &Live, flow: &Flow, terms: Terms) -> Option<&'static str> {
     let timeline = &flow.timeline;
     if flow.interference {
         return Some("our own kernel reset this connection: see `shakedown doctor`");
+    }
+    let unseen = |(stamp, _): &(Stamp, Option<u32>)| !is_as_good(stamp.clock, terms.clock);
+    if probe.answer.is_none() && timeline.syns.iter().all(unseen) {
+        return Some("this host has not shown it leaving: it may wait for the neighbour's address");
     }
     if !flow.ending.established || terms.method == Method::Syn {
         return (flow.timeline.rejections > 0)
@@ -249,7 +253,9 @@ fn missing(live: &Live, flow: &Flow, terms: Terms) -> Option<&'static str> {
             Some("the data was not acknowledged in time")
         }
         _ if timeline.answered => Some("the peer closed first"),
-        Stage::Closing if timeline.fin_ack.is_none() => Some("the FIN was not acknowledged in time"),
+        Stage::Closing if timeline.fin_ack.is_none() => {
+            Some("the FIN was not acknowledged in time")
+        }
         Stage::Closing if timeline.peer_fin.is_none() => Some("the peer did not close in time"),
         _ if terms.method == Method::Fin && timeline.fins.len() > 1 => {
             Some("the FIN was sent more than once: its times are ambiguous (Karn's algorithm)")

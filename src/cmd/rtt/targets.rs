@@ -75,11 +75,10 @@ enum Place {
 pub(super) fn find(args: &RttArgs, ground: &Ground) -> anyhow::Result<Found> {
     let services = Services::of_host();
     let ports = args.ports.as_deref();
-    let mut hosts: Vec<(Place, HostPorts)> =
-        HostPorts::parse_all(&args.targets, ports, &services)?
-            .into_iter()
-            .map(|host| (Place::Argument, host))
-            .collect();
+    let mut hosts: Vec<(Place, HostPorts)> = HostPorts::parse_all(&args.targets, ports, &services)?
+        .into_iter()
+        .map(|host| (Place::Argument, host))
+        .collect();
     let mut found = Found::default();
     if let Some(source) = list(args)? {
         let name = source.name.clone();
@@ -278,7 +277,8 @@ mod tests {
 
     fn read(text: &[u8], ports: Option<&str>) -> (Vec<String>, Vec<(u64, String)>) {
         let (mut hosts, mut bad) = (Vec::new(), Vec::new());
-        let list = List { name: "list".to_owned(), lines: Box::new(io::Cursor::new(text.to_vec())) };
+        let list =
+            List { name: "list".to_owned(), lines: Box::new(io::Cursor::new(text.to_vec())) };
         let services = Services::of_host();
         let mut good = |place, host: HostPorts| {
             let Place::Line(number) = place else { panic!("no line") };

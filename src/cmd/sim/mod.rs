@@ -81,7 +81,7 @@ impl Simulation {
         Self::parse(&text).with_context(|| format!("{VARIABLE}={text}")).map(Some)
     }
 
-    fn parse(text: &str) -> anyhow::Result<Self> {
+    pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
         let (name, settings) = text.split_once(':').unwrap_or((text, ""));
         let known = Behaviour::ALL.iter().find(|(known, _)| *known == name);
         let &(_, behaviour) = known.with_context(|| format!("no behaviour is called '{name}'"))?;
