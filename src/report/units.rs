@@ -38,6 +38,21 @@ fn split(nanos: u64, unicode: bool) -> (String, &'static str) {
     }
 }
 
+/// A duration that somebody has chosen: `2 s`, `1.5 s`, `200 ms`, `50 us`.
+pub(super) fn brief(duration: Duration) -> String {
+    let nanos = nanos_of(duration);
+    let (unit, name) = match nanos {
+        1_000_000_000.. => (1_000_000_000, "s"),
+        1_000_000.. => (1_000_000, "ms"),
+        1_000.. => (1_000, "us"),
+        _ => (1, "ns"),
+    };
+    let decimals = format!("{:09}", u128::from(nanos % unit) * 1_000_000_000 / u128::from(unit));
+    let decimals = decimals.trim_end_matches('0');
+    let point = if decimals.is_empty() { "" } else { "." };
+    format!("{}{point}{decimals} {name}", nanos / unit)
+}
+
 /// `1 segment`, `2 segments`.
 pub(super) fn count(number: u64, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
@@ -73,6 +88,13 @@ mod tests {
     fn extremes_do_not_overflow() {
         assert_eq!(column(i64::MIN, true), "-9223372036.855 s");
         assert_eq!(duration(Duration::MAX, true), "18446744073.709 s");
+    }
+
+    #[test]
+    fn durations_are_as_they_were_chosen() {
+        let shown = [2_000_000_000, 1_500_000_000, 200_000_000, 50_000, 10_001, 7, 0]
+            .map(|nanos| brief(Duration::from_nanos(nanos)));
+        assert_eq!(shown, ["2 s", "1.5 s", "200 ms", "50 us", "10.001 us", "7 ns", "0 ns"]);
     }
 
     #[test]

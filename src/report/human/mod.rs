@@ -5,7 +5,7 @@ mod handshake;
 mod icmp;
 mod label;
 mod ladder;
-mod paint;
+pub(super) mod paint;
 mod probe;
 mod summary;
 #[cfg(test)]
@@ -13,7 +13,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use self::ladder::Ladder;
 use self::paint::{Paint, Span, blank, render, wrap, wrap_text};
@@ -54,22 +54,34 @@ impl Default for Style {
 
 impl Style {
     /// Columns used.
-    fn columns(&self) -> usize {
+    pub(super) fn columns(&self) -> usize {
         self.width.clamp(80, 120)
     }
 
-    fn charset(&self) -> Charset {
+    pub(super) fn charset(&self) -> Charset {
         if self.unicode { Charset::Unicode } else { Charset::Ascii }
     }
 
     /// `text` from outside, made safe.
-    fn safe(&self, text: &str) -> String {
+    pub(super) fn safe(&self, text: &str) -> String {
         sanitize::text(text, self.charset())
     }
 
     /// A reason in our own words, which may cite a clause.
-    fn reason(&self, text: &str) -> String {
+    pub(super) fn reason(&self, text: &str) -> String {
         if self.unicode { text.to_owned() } else { self.safe(&text.replace('§', "section ")) }
+    }
+
+    /// A notice, in lines.
+    pub(super) fn notice(&self, notice: &Notice) -> Lines {
+        let (word, paint) = match notice.severity {
+            Severity::Info if self.quiet => return Vec::new(),
+            Severity::Info => ("note", Paint::Bold),
+            Severity::Warning => ("warning", Paint::Warn),
+            Severity::Error => ("error", Paint::Bad),
+        };
+        let text = format!("{word}: {}", self.safe(&notice.text));
+        hang(wrap_text(&text, paint, self.columns() - 2), 2)
     }
 
     /// The arrow in `CLOSED → SYN-SENT`.
@@ -79,7 +91,7 @@ impl Style {
 }
 
 /// Lines of one event.
-type Lines = Vec<Vec<Span>>;
+pub(super) type Lines = Vec<Vec<Span>>;
 
 /// Prints events for a person, each the moment it comes.
 #[derive(Debug)]
@@ -128,7 +140,7 @@ impl<W: Write> HumanReporter<W> {
         match event {
             Event::Run(run) => self.begin(flow, run),
             Event::Probe(result) => probe::lines(result, &self.style),
-            Event::Notice(notice) => self.notice(notice),
+            Event::Notice(notice) => self.style.notice(notice),
             Event::Packet(_) => Vec::new(),
             Event::Summary(summary) => summary::lines(summary, self.first.as_ref(), &self.style),
             _ => self.step(flow, event),
@@ -200,25 +212,24 @@ impl<W: Write> HumanReporter<W> {
         let target: Vec<String> = target(run, true, &self.style).collect();
         vec![vec![Span::new(format!("{} {}", run.command, target.join(" ")), Paint::Dim)]]
     }
-
-    fn notice(&self, notice: &Notice) -> Lines {
-        let (word, paint) = match notice.severity {
-            Severity::Info if self.style.quiet => return Vec::new(),
-            Severity::Info => ("note", Paint::Bold),
-            Severity::Warning => ("warning", Paint::Warn),
-            Severity::Error => ("error", Paint::Bad),
-        };
-        let text = format!("{word}: {}", self.style.safe(&notice.text));
-        hang(wrap_text(&text, paint, self.style.columns() - 2), 2)
-    }
 }
 
 /// `example.org` and `(192.0.2.7:443)`; one word where the user named the address itself.
 fn target(run: &Run, ports: bool, style: &Style) -> impl Iterator<Item = String> {
-    let port = format!(":{}", run.target.port());
-    let host = run.name.strip_suffix(&port).unwrap_or(&run.name);
-    let ip = run.target.ip().to_string();
-    let address = if ports { run.target.to_string() } else { ip.clone() };
+    named(&run.name, run.target, ports, style)
+}
+
+/// The same of a name with its port, and its address.
+pub(super) fn named(
+    name: &str,
+    to: SocketAddr,
+    ports: bool,
+    style: &Style,
+) -> impl Iterator<Item = String> {
+    let port = format!(":{}", to.port());
+    let host = name.strip_suffix(&port).unwrap_or(name);
+    let ip = to.ip().to_string();
+    let address = if ports { to.to_string() } else { ip.clone() };
     let named = host.trim_matches(['[', ']']) != ip;
     let (first, second) =
         if named { (style.safe(host), Some(format!("({address})"))) } else { (address, None) };
@@ -226,7 +237,7 @@ fn target(run: &Run, ports: bool, style: &Style) -> impl Iterator<Item = String>
 }
 
 /// `lines` with all but the first moved right.
-fn hang(lines: Lines, indent: usize) -> Lines {
+pub(super) fn hang(lines: Lines, indent: usize) -> Lines {
     let mut lines = lines;
     for line in lines.iter_mut().skip(1) {
         line.insert(0, blank(indent));

@@ -5,7 +5,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// What a piece of text means. Every meaning is also in the words or the drawing: colour only helps.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Paint {
+pub(in crate::report) enum Paint {
     Plain,
     Bold,
     Dim,
@@ -27,38 +27,38 @@ pub(super) enum Paint {
 
 /// A piece of text without line breaks, and its meaning.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Span {
-    pub(super) text: String,
-    pub(super) paint: Paint,
+pub(in crate::report) struct Span {
+    pub(in crate::report) text: String,
+    pub(in crate::report) paint: Paint,
 }
 
 impl Span {
-    pub(super) fn new(text: impl Into<String>, paint: Paint) -> Self {
+    pub(in crate::report) fn new(text: impl Into<String>, paint: Paint) -> Self {
         Self { text: text.into(), paint }
     }
 
-    pub(super) fn plain(text: impl Into<String>) -> Self {
+    pub(in crate::report) fn plain(text: impl Into<String>) -> Self {
         Self::new(text, Paint::Plain)
     }
 
     /// Columns on a terminal.
-    pub(super) fn width(&self) -> usize {
+    pub(in crate::report) fn width(&self) -> usize {
         self.text.width()
     }
 }
 
 /// Columns of a row of spans.
-pub(super) fn width(spans: &[Span]) -> usize {
+pub(in crate::report) fn width(spans: &[Span]) -> usize {
     spans.iter().map(Span::width).sum()
 }
 
 /// Blanks of a given width.
-pub(super) fn blank(columns: usize) -> Span {
+pub(in crate::report) fn blank(columns: usize) -> Span {
     Span::plain(" ".repeat(columns))
 }
 
 /// The spans as text, coloured or not.
-pub(super) fn render(spans: &[Span], color: bool) -> String {
+pub(in crate::report) fn render(spans: &[Span], color: bool) -> String {
     let mut line = String::new();
     for alike in spans.chunk_by(|left, right| left.paint == right.paint) {
         let text: String = alike.iter().map(|span| span.text.as_str()).collect();
@@ -89,7 +89,7 @@ fn colored(text: &str, paint: Paint) -> String {
 
 /// Sets `items` in lines of at most `columns`, with `separator` between those on one line. An item
 /// wider than a line is broken wherever the line ends.
-pub(super) fn wrap(items: Vec<Span>, separator: &str, columns: usize) -> Vec<Vec<Span>> {
+pub(in crate::report) fn wrap(items: Vec<Span>, separator: &str, columns: usize) -> Vec<Vec<Span>> {
     let columns = columns.max(1);
     let mut lines: Vec<Vec<Span>> = Vec::new();
     let mut line: Vec<Span> = Vec::new();
@@ -120,13 +120,13 @@ pub(super) fn wrap(items: Vec<Span>, separator: &str, columns: usize) -> Vec<Vec
 }
 
 /// Sets a sentence in lines of at most `columns`.
-pub(super) fn wrap_text(text: &str, paint: Paint, columns: usize) -> Vec<Vec<Span>> {
+pub(in crate::report) fn wrap_text(text: &str, paint: Paint, columns: usize) -> Vec<Vec<Span>> {
     wrap(text.split(' ').map(|word| Span::new(word, paint)).collect(), " ", columns)
 }
 
 /// Bytes of the longest beginning of `text` that takes at most `columns`; at least one character, so
 /// that whoever breaks a line there gets on.
-pub(super) fn head_within(text: &str, columns: usize) -> usize {
+pub(in crate::report) fn head_within(text: &str, columns: usize) -> usize {
     let mut used = 0;
     for (at, character) in text.char_indices() {
         used += character.width().unwrap_or(0);

@@ -77,9 +77,9 @@
 //!   `our_state`, `peer_state`.
 
 pub(crate) mod ascii;
-mod records;
+pub(in crate::report) mod records;
 mod segment;
-mod summary;
+pub(in crate::report) mod summary;
 #[cfg(test)]
 mod tests;
 

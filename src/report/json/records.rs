@@ -35,14 +35,14 @@ pub(super) struct Run {
 }
 
 #[derive(Serialize)]
-struct Target {
-    name: String,
+pub(in crate::report) struct Target {
+    pub(in crate::report) name: String,
     #[serde(flatten)]
-    endpoint: Endpoint,
+    pub(in crate::report) endpoint: Endpoint,
 }
 
 #[derive(Serialize)]
-struct Endpoint {
+pub(in crate::report) struct Endpoint {
     addr: IpAddr,
     port: u16,
 }
@@ -111,7 +111,7 @@ pub(super) struct Retracted {
 }
 
 #[derive(Serialize)]
-pub(super) struct Notice {
+pub(in crate::report) struct Notice {
     at_ns: i64,
     severity: &'static str,
     code: &'static str,
@@ -119,7 +119,7 @@ pub(super) struct Notice {
 }
 
 impl Notice {
-    pub(super) fn new(notice: &event::Notice, origin: Instant) -> Self {
+    pub(in crate::report) fn new(notice: &event::Notice, origin: Instant) -> Self {
         Self {
             at_ns: notice.at.signed_nanos_since(origin),
             severity: match notice.severity {

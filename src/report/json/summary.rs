@@ -61,22 +61,28 @@ pub(super) struct Summary {
 }
 
 #[derive(Serialize)]
-struct Traffic {
+pub(in crate::report) struct Traffic {
     sent: u64,
     received: u64,
     retransmitted: u64,
     rejected: u64,
 }
 
+impl From<event::Traffic> for Traffic {
+    fn from(traffic: event::Traffic) -> Self {
+        let event::Traffic { sent, received, retransmitted, rejected } = traffic;
+        Self { sent, received, retransmitted, rejected }
+    }
+}
+
 impl Summary {
     pub(super) fn new(summary: &event::Summary, is_ipv6: bool) -> Self {
-        let event::Traffic { sent, received, retransmitted, rejected } = summary.traffic;
         Self {
             outcome: summary.outcome.name(),
             as_expected: summary.as_expected,
             interrupted: summary.interrupted,
             elapsed_ns: nanos_of(summary.elapsed),
-            traffic: Traffic { sent, received, retransmitted, rejected },
+            traffic: summary.traffic.into(),
             handshake: summary.handshake.as_ref().map(|report| Handshake::new(report, is_ipv6)),
             close: summary.close.as_ref().map(Close::from),
             probes: summary.probes.clone(),
@@ -113,7 +119,7 @@ fn clock(measured: Measured) -> &'static str {
 }
 
 #[derive(Serialize)]
-struct Answerer {
+pub(in crate::report) struct Answerer {
     addr: IpAddr,
     ttl: u8,
     initial_ttl: u8,

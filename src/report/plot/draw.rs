@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr;
 use super::axis::{Axis, Tick};
 use super::{Plot, Series};
 use crate::report::sanitize::{self, Charset};
-use crate::stats::Fate;
+use crate::stats::{Bin, Fate};
 use crate::time::nanos_of;
 
 const WIDTH: f64 = 960.0;
@@ -26,6 +26,8 @@ const FOOT: f64 = 52.0;
 /// A line of the legend.
 const LEGEND: f64 = 18.0;
 const COLORS: usize = 8;
+/// Series that the legend names at most.
+const NAMED: usize = 24;
 /// Dots up to so many are drawn larger.
 const FEW: usize = 200;
 
@@ -99,7 +101,7 @@ fn time_panel(out: &mut String, plot: &Plot) {
         for (fate, pixels) in shapes {
             let Some(mark) = Mark::of(fate) else { continue };
             let data: String = pixels.iter().map(|&(x, y)| mark.path(x.into(), y.into())).collect();
-            let few = if pixels.len() <= FEW { " few" } else { "" };
+            let few = if mark == Mark::Dot && pixels.len() <= FEW { " few" } else { "" };
             let class = mark.class(number);
             let _ = writeln!(out, "<path class=\"mark {class}{few}\" d=\"{data}\"/>");
         }
@@ -145,19 +147,26 @@ fn curve_panel(out: &mut String, plot: &Plot, top: f64) {
 
 /// The steps of a cumulative distribution, one for each pixel in which it rises.
 fn curve(series: &Series, x: &Axis, y: &Axis) -> String {
-    let mut intervals: Vec<u64> =
-        series.points.iter().filter_map(|point| point.interval).map(nanos_of).collect();
-    intervals.sort_unstable();
-    let mut columns: BTreeMap<u32, usize> = BTreeMap::new();
-    for (below, nanos) in intervals.iter().enumerate() {
+    let mut columns: BTreeMap<u32, u64> = BTreeMap::new();
+    let mut total = 0;
+    let mut rise = |nanos: u64, count: u64| {
+        total += count;
         // Tenths of a pixel: the file's precision.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        columns.insert((x.place_nanos(*nanos) * 10.0).round() as u32, below + 1);
+        columns.insert((x.place_nanos(nanos) * 10.0).round() as u32, total);
+    };
+    if series.curve.is_empty() {
+        let mut intervals: Vec<u64> =
+            series.points.iter().filter_map(|point| point.interval).map(nanos_of).collect();
+        intervals.sort_unstable();
+        intervals.into_iter().for_each(|nanos| rise(nanos, 1));
+    } else {
+        series.curve.iter().for_each(|bin| rise(bin.middle_ns(), bin.count));
     }
     let mut data = String::new();
     for (column, below) in columns {
         #[allow(clippy::cast_precision_loss)]
-        let percent = below as f64 * 100.0 / intervals.len() as f64;
+        let percent = below as f64 * 100.0 / total as f64;
         let at = f64::from(column) / 10.0;
         if data.is_empty() {
             let _ = write!(data, "M{at:.1} {:.1}", y.place(0.0));
@@ -217,7 +226,9 @@ fn no_interval(out: &mut String, at: f64) {
 fn intervals_axis(plot: &Plot, from: f64, to: f64) -> Option<Axis> {
     let intervals = || {
         let points = plot.series.iter().flat_map(|series| &series.points);
-        points.filter_map(|point| point.interval).map(nanos_of)
+        let bins = plot.series.iter().flat_map(|series| &series.curve);
+        let points = points.filter_map(|point| point.interval).map(nanos_of);
+        points.chain(bins.map(Bin::middle_ns))
     };
     Some(Axis::of_intervals(intervals().min()?, intervals().max()?, from, to))
 }
@@ -296,11 +307,12 @@ struct Legend {
 fn legend(plot: &Plot) -> Legend {
     let mut entries: Vec<(String, String, Mark)> = Vec::new();
     if plot.series.len() > 1 {
-        let series = plot.series.iter().enumerate();
+        let series = plot.series.iter().enumerate().take(NAMED);
         entries.extend(series.map(|(number, series)| {
             (format!("{} few", Mark::Dot.class(number)), escaped(&series.label), Mark::Dot)
         }));
     }
+    let unnamed = plot.series.len().saturating_sub(NAMED);
     let fates: BTreeSet<Fate> =
         plot.series.iter().flat_map(|series| &series.points).map(|point| point.fate).collect();
     let marks = fates.into_iter().filter_map(Mark::of).filter(|mark| *mark != Mark::Dot);
@@ -323,6 +335,14 @@ fn legend(plot: &Plot) -> Legend {
             x + 15.0,
         );
         x += width;
+    }
+    if unnamed > 0 {
+        line += LEGEND;
+        let _ = writeln!(
+            svg,
+            "<text x=\"{LEFT}\" y=\"{}\">and {unnamed} more, in the same colours again</text>",
+            top + line,
+        );
     }
     let height = if entries.is_empty() { 0.0 } else { line };
     Legend { svg, height }

@@ -6,14 +6,16 @@
 
 mod axis;
 mod draw;
+mod sink;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
-use crate::stats::Fate;
+use crate::stats::{Bin, Fate};
 
 pub use draw::svg;
+pub use sink::PlotSink;
 
 /// What to draw.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -33,6 +35,8 @@ pub struct Series {
     pub label: String,
     /// Its probes in any order. Warm-up probes are best left out.
     pub points: Vec<Point>,
+    /// The distribution of its intervals, where the points are not all of them; empty where they are.
+    pub curve: Vec<Bin>,
 }
 
 /// One probe.

@@ -26,7 +26,7 @@ fn eventful() -> Plot {
     Plot {
         title: "rtt <example.org:443> & \"friends\"".to_owned(),
         subtitle: "8 probes, kernel stamps".to_owned(),
-        series: vec![Series { label: "all".to_owned(), points }],
+        series: vec![Series { label: "all".to_owned(), points, curve: Vec::new() }],
     }
 }
 
@@ -45,6 +45,7 @@ fn long() -> Plot {
         Series {
             label: format!("flow {path}, source port {}", 40_000 + path),
             points: points.collect(),
+            curve: Vec::new(),
         }
     });
     Plot {
@@ -91,7 +92,7 @@ fn it_follows_the_theme() {
 #[test]
 fn nothing_measured_is_said_and_what_was_lost_is_marked() {
     let points = vec![point(0, None, Fate::Lost), point(100, None, Fate::Lost)];
-    let lost = Plot { series: vec![Series { label: String::new(), points }], ..eventful() };
+    let lost = Plot { series: vec![Series { points, ..Series::default() }], ..eventful() };
     for plot in [Plot::default(), lost] {
         let svg = svg(&plot);
         assert_well_formed(&svg);
@@ -108,7 +109,7 @@ fn extremes_stay_within_the_picture() {
             Point { at: Duration::MAX, interval: Some(interval), fate: Fate::Answered },
             Point { at: Duration::ZERO, interval: Some(Duration::ZERO), fate: Fate::Late },
         ];
-        let plot = Plot { series: vec![Series { label: "x".to_owned(), points }], ..eventful() };
+        let plot = Plot { series: vec![Series { points, ..Series::default() }], ..eventful() };
         assert_well_formed(&svg(&plot));
     }
 }
@@ -116,7 +117,7 @@ fn extremes_stay_within_the_picture() {
 #[test]
 fn a_long_run_makes_no_larger_file_than_its_pixels() {
     let points = (0..400_000_u64).map(|i| point(i, Some(200 + i % 3), Fate::Answered)).collect();
-    let plot = Plot { series: vec![Series { label: "x".to_owned(), points }], ..eventful() };
+    let plot = Plot { series: vec![Series { points, ..Series::default() }], ..eventful() };
     assert!(svg(&plot).len() < 100_000);
 }
 

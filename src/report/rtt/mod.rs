@@ -5,14 +5,23 @@
 
 mod account;
 mod csv;
+mod csv_sink;
 mod footer;
 mod histogram;
+mod json;
+mod line;
+mod lines;
+mod overview;
 mod statistics;
+mod summary;
 mod table;
 
 pub use account::{account, measurement, schedule};
 pub use csv::{CsvWriter, Row};
+pub use csv_sink::CsvSink;
 pub use footer::footer;
 pub use histogram::histogram;
+pub use json::RttJsonReporter;
+pub use lines::LinesReporter;
 pub use statistics::Statistics;
 pub use table::table;

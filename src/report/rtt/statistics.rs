@@ -11,9 +11,9 @@ pub struct Statistics<'a> {
     /// The target as the user wrote it; absent where several are taken together.
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<&'a str>,
-    /// The flow, from 0; absent where all are taken together.
+    /// The fixed source port; absent where all are taken together.
     #[serde(skip_serializing_if = "Option::is_none")]
-    flow: Option<u32>,
+    source_port: Option<u16>,
     phase: &'static str,
     times: Times,
     /// Only with the phase in which probes are answered or lost.
@@ -25,7 +25,7 @@ pub struct Statistics<'a> {
 macro_rules! record {
     ($name:ident { $($field:ident: $type:ty),* $(,)? }) => {
         #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
-        struct $name {
+        pub(super) struct $name {
             $(#[serde(skip_serializing_if = "is_absent")] $field: $type,)*
         }
     };
@@ -92,14 +92,14 @@ impl<'a> Statistics<'a> {
     #[must_use]
     pub fn new(
         target: Option<&'a str>,
-        flow: Option<u32>,
+        source_port: Option<u16>,
         phase: Phase,
         figures: &Figures,
         counts: Option<&Counts>,
     ) -> Self {
         Self {
             target,
-            flow,
+            source_port,
             phase: phase.name(),
             times: figures.into(),
             probes: counts.map(Into::into),
@@ -168,10 +168,10 @@ mod tests {
 
     #[test]
     fn a_later_phase_has_times_alone() {
-        let record = Statistics::new(None, Some(2), Phase::FinAck, &figures(&[7]), None);
+        let record = Statistics::new(None, Some(40_002), Phase::FinAck, &figures(&[7]), None);
         assert_eq!(
             serde_json::to_string(&record).unwrap(),
-            r#"{"flow":2,"phase":"fin-ack","times":{"count":1,"min_ns":7,"avg_ns":7,"max_ns":7,"mdev_ns":0,"p50_ns":7,"p90_ns":7,"p95_ns":7,"p99_ns":7,"p999_ns":7,"percentile_error_ppm":0}}"#
+            r#"{"source_port":40002,"phase":"fin-ack","times":{"count":1,"min_ns":7,"avg_ns":7,"max_ns":7,"mdev_ns":0,"p50_ns":7,"p90_ns":7,"p95_ns":7,"p99_ns":7,"p999_ns":7,"percentile_error_ppm":0}}"#
         );
     }
 }
