@@ -81,7 +81,8 @@ pub enum Command {
     /// An interval is the difference of two stamps of the same clock: of exactly that SYN leaving and
     /// of exactly its answer arriving, as a capture would show them. Lost probes are counted, never
     /// timed. Ends with ping's summary, percentiles and a histogram.
-    #[command(after_long_help = help::RTT)]
+    #[command(after_long_help = help::RTT, mut_arg("isn", |arg| arg.hide(true)),
+              mut_arg("absolute", |arg| arg.hide(true)))]
     Rtt(Box<RttArgs>),
 
     /// Say what this host can measure, and what is missing

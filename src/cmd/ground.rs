@@ -1,7 +1,7 @@
 //! What a run stands on: this host's kernel, or a simulated network.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -10,8 +10,8 @@ use super::sim::{Host, Simulation};
 use super::target;
 use crate::cli::shared::{GuardChoice as GuardArg, SourceArgs};
 use crate::net::linux::{
-    DropCounter, GuardChoice, LinuxWire, OpenPlan, Route, RouteError, RouteOptions, Stamping,
-    privilege, route_to,
+    ClockStep, DropCounter, GuardChoice, LinuxWire, OpenPlan, Route, RouteError, RouteOptions,
+    Stamping, privilege, route_to,
 };
 use crate::net::sim::{Rng, SimWire};
 use crate::net::{Facts, Received, Wire};
@@ -176,6 +176,43 @@ impl Carrier {
                 simulation.source(route.source, first, taken.len())
             }
         })
+    }
+
+    /// Guards `port` of `source`, or a fresh one that nobody can predict.
+    ///
+    /// # Errors
+    /// The port is taken, or there is none left.
+    pub(crate) fn take_port(&mut self, source: IpAddr, port: Option<u16>) -> anyhow::Result<u16> {
+        match self {
+            Self::Kernel(wire) => Ok(wire.take_port_of(source, port)?),
+            Self::Simulated(_, simulation) => Ok(simulation.take_port(port)),
+        }
+    }
+
+    /// Lets go of a guarded port: from now on the kernel answers for it.
+    pub(crate) fn release_port(&mut self, source: IpAddr, port: u16) {
+        match self {
+            Self::Kernel(wire) => wire.release_port_of(source, port),
+            Self::Simulated(..) => {}
+        }
+    }
+
+    /// How often the wall clock was set since the last call, with the last step.
+    pub(crate) fn clock_steps(&mut self) -> (u32, Option<ClockStep>) {
+        match self {
+            Self::Kernel(wire) => {
+                wire.clock_steps().fold((0, None), |(count, _), step| (count + 1, Some(step)))
+            }
+            Self::Simulated(..) => (0, None),
+        }
+    }
+
+    /// Captured packets that the kernel has dropped so far.
+    pub(crate) fn drops(&self) -> u64 {
+        match self {
+            Self::Kernel(wire) => wire.drops(),
+            Self::Simulated(..) => 0,
+        }
     }
 
     /// Tells what the kernel has dropped; nothing is dropped in a simulation.

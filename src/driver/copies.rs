@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::claims::{Claim, Hint, Tuple};
 use super::{Driver, DriverError, Step};
-use crate::event::{FlowId, Note, Severity, Sink};
+use crate::event::{Event, FlowId, Note, PacketEvent, Severity, Sink};
 use crate::net::{Dir, Frame, Received, Wire};
 use crate::tcp::TransmitKind;
 use crate::time::{Clock, Instant, Stamp};
@@ -53,6 +54,11 @@ pub(super) struct Copies {
 impl Copies {
     pub(super) fn expect(&mut self, pending: Pending) {
         self.pending.push_back(pending);
+    }
+
+    /// The segment that was handed over last has not left.
+    pub(super) fn give_up_last(&mut self) {
+        self.pending.pop_back();
     }
 
     /// When the next copy becomes overdue.
@@ -188,6 +194,10 @@ impl<W: Wire, S: Sink> Driver<W, S> {
             let event = flow.segment_event(Dir::Tx, stamp, packet.clone(), note, bytes);
             self.report(*id, &event)?;
             self.drain_events(*id)?;
+        } else if let Some(bytes) = bytes {
+            let remark = "to a connection that is over".into();
+            let packet = PacketEvent { dir: Dir::Tx, stamp, bytes, remark };
+            self.report(*id, &Event::Packet(Box::new(packet)))?;
         }
         Ok(())
     }
@@ -214,9 +224,11 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         {
             return self.report_late(&pending, frame);
         }
-        let tuple =
-            (SocketAddr::new(ip.src, segment.src_port), SocketAddr::new(ip.dst, segment.dst_port));
-        let Some(&id) = self.by_tuple.get(&tuple) else {
+        let tuple = Tuple::new(
+            SocketAddr::new(ip.src, segment.src_port),
+            SocketAddr::new(ip.dst, segment.dst_port),
+        );
+        let Some(Claim::Open(id)) = self.claims.find(tuple, Hint::None) else {
             let remark = "sent from our port, and not by us";
             return self.report_packet(FlowId::default(), frame, remark.into());
         };

@@ -126,6 +126,11 @@ impl Flow {
         self.spec.remote
     }
 
+    /// TTL and type of service of our packets.
+    pub(super) const fn ttl_and_tos(&self) -> (u8, u8) {
+        (self.spec.ttl, self.spec.tos)
+    }
+
     /// Segments that the gate keeps from the machine.
     #[must_use]
     pub fn held(&self) -> usize {

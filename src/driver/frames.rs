@@ -3,11 +3,15 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
+use super::claims::{Claim, Hint, Over, Tuple};
+use super::copies::Pending;
 use super::{Driver, DriverError};
-use crate::event::{Event, FlowId, Note, PacketEvent, Severity, Sink};
+use crate::event::{Event, FlowId, Note, PacketEvent, SegmentEvent, Severity, Sink};
 use crate::net::{ChecksumTrust, Dir, Frame, Wire};
-use crate::tcp::IcmpVerdict;
-use crate::wire::{IcmpError, IpHeader, IpPayload, Packet, Segment, checksum, parse_ip};
+use crate::tcp::{IcmpVerdict, TransmitKind};
+use crate::wire::{
+    Flags, IcmpError, IpHeader, IpPayload, Packet, Segment, SeqNum, checksum, parse_ip,
+};
 
 /// What a packet is that came to one of our ports for no connection that is open.
 const UNCLAIMED: &str = "of no connection of this run, or no longer";
@@ -45,8 +49,14 @@ impl<W: Wire, S: Sink> Driver<W, S> {
             }
             _ => None,
         };
-        let Some((id, ours)) = ports.and_then(|(from, to)| self.find(ip, from, to)) else {
-            return self.report_stray(frame, UNCLAIMED.into());
+        let hint = parsed.as_ref().map_or(Hint::None, Hint::of);
+        let tuple =
+            |(from, to)| Tuple::new(SocketAddr::new(ip.dst, to), SocketAddr::new(ip.src, from));
+        let (id, ours) = match ports.and_then(|ports| self.claims.find(tuple(ports), hint)) {
+            Some(Claim::Open(id)) => (id, true),
+            Some(Claim::Foreign(id)) => (id, false),
+            Some(Claim::Over(over)) => return self.handle_over(over, ip, bytes, frame),
+            None => return self.report_stray(frame, UNCLAIMED.into()),
         };
         self.traffic.received += 1;
         let segment = match parsed {
@@ -58,10 +68,9 @@ impl<W: Wire, S: Sink> Driver<W, S> {
                 return self.notice(id, stamp.at, Severity::Warning, "malformed", text);
             }
         };
-        let vouched = frame.checksum == ChecksumTrust::Vouched;
         let reason = if !ours {
             Some("from an address or port that we did not probe")
-        } else if !vouched && !checksum::tcp_is_right(ip.src, ip.dst, bytes) {
+        } else if !is_intact(ip, bytes, frame) {
             Some("wrong checksum (RFC 9293 MUST-3)")
         } else {
             None
@@ -73,18 +82,65 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         self.deliver(id, Packet { ip: *ip, segment }, frame, reason)
     }
 
-    /// The flow of a packet, and whether it really is from whom the flow talks to. A packet for one
-    /// of our ports from somebody else is shown with the flow whose port it is.
-    fn find(&self, ip: &IpHeader, from: u16, to: u16) -> Option<(FlowId, bool)> {
-        let local = SocketAddr::new(ip.dst, to);
-        if let Some(&id) = self.by_tuple.get(&(local, SocketAddr::new(ip.src, from))) {
-            return Some((id, true));
+    /// A segment for a connection that is over: recognised, reported, and answered as by CLOSED.
+    fn handle_over(
+        &mut self,
+        over: Over,
+        ip: &IpHeader,
+        bytes: &[u8],
+        frame: &Frame,
+    ) -> Result<(), DriverError> {
+        self.traffic.received += 1;
+        let Ok(segment) = Segment::parse(bytes) else { return Ok(()) };
+        if !is_intact(ip, bytes, frame) {
+            return self.report_stray(frame, "rejected: wrong checksum".into());
         }
-        let mut same_port = self.by_tuple.iter().filter(|((ours, _), _)| *ours == local);
-        match (same_port.next(), same_port.next()) {
-            (Some((_, &id)), None) => Some((id, false)),
-            _ => None,
-        }
+        let event = SegmentEvent {
+            dir: Dir::Rx,
+            stamp: frame.stamp,
+            seq_origin: segment.seq,
+            ack_origin: segment.ack - 1,
+            packet: Packet { ip: *ip, segment: segment.clone() },
+            note: Some(Note::Late),
+            bytes: Some(frame.bytes.clone()),
+        };
+        self.report(over.flow, &Event::Segment(Box::new(event)))?;
+        if segment.has(Flags::RST) { Ok(()) } else { self.reset_late(over, ip, &segment) }
+    }
+
+    /// What CLOSED sends to a segment that is no RST (RFC 9293 §3.10.7.1).
+    fn reset_late(
+        &mut self,
+        over: Over,
+        ip: &IpHeader,
+        segment: &Segment,
+    ) -> Result<(), DriverError> {
+        let (seq, ack, flags) = if segment.has(Flags::ACK) {
+            (segment.ack, SeqNum::default(), Flags::RST)
+        } else {
+            (SeqNum::default(), segment.seq_end(), Flags::RST | Flags::ACK)
+        };
+        let (src_port, dst_port) = (segment.dst_port, segment.src_port);
+        let reset = Segment { src_port, dst_port, seq, ack, flags, ..Segment::default() };
+        let header = IpHeader {
+            src: ip.dst,
+            dst: ip.src,
+            ttl: over.ttl,
+            tos: over.tos,
+            // Never 0, which would ask the kernel to choose one; nor twice the same in a row.
+            id: if ip.src.is_ipv4() { ((seq.0 ^ segment.seq.0) as u16).max(1) } else { 0 },
+            dont_fragment: true,
+            flow_label: 0,
+        };
+        let packet = Packet { ip: header, segment: reset };
+        let to = SocketAddr::new(ip.src, dst_port);
+        let bytes = packet.emit()?;
+        let (flow, kind, sent_at) = (over.flow, TransmitKind::Reset, self.wire.now());
+        self.copies.expect(Pending { flow, packet, kind, sent_at });
+        self.wire.send(&bytes).map_err(|source| {
+            self.copies.give_up_last();
+            DriverError::Send { to, source }
+        })
     }
 
     fn deliver(
@@ -119,12 +175,17 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         let stamp = frame.stamp;
         let Ok(Some(error)) = IcmpError::parse(ip, bytes) else { return Ok(()) };
         let quote = error.quote;
-        let tuple = (
+        let tuple = Tuple::new(
             SocketAddr::new(quote.src, quote.src_port),
             SocketAddr::new(quote.dst, quote.dst_port),
         );
-        let Some(&id) = self.by_tuple.get(&tuple) else {
-            return self.report_stray(frame, UNCLAIMED.into());
+        let id = match self.claims.find(tuple, Hint::Quote(quote.seq)) {
+            Some(Claim::Open(id)) => id,
+            Some(Claim::Over(over)) => {
+                let (at, bytes) = (stamp, frame.bytes.clone());
+                return self.report(over.flow, &Event::Icmp { at, error, rejected: None, bytes });
+            }
+            Some(Claim::Foreign(_)) | None => return self.report_stray(frame, UNCLAIMED.into()),
         };
         let Some(flow) = self.flows.get_mut(&id) else { return Ok(()) };
         let rejected = match flow.connection.handle_icmp(&error, stamp.at) {
@@ -162,6 +223,11 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         let packet = PacketEvent { dir, stamp, bytes: bytes.clone(), remark };
         self.report(id, &Event::Packet(Box::new(packet)))
     }
+}
+
+/// Whether the segment's checksum is right, as far as it can be judged.
+fn is_intact(ip: &IpHeader, bytes: &[u8], frame: &Frame) -> bool {
+    frame.checksum == ChecksumTrust::Vouched || checksum::tcp_is_right(ip.src, ip.dst, bytes)
 }
 
 fn is_v4(packet: &[u8]) -> bool {

@@ -9,6 +9,7 @@
 //! the time at which it left. The copy of a segment is always in the capture's queue before any
 //! answer to it, so an answer never waits for a stamp.
 
+mod claims;
 mod copies;
 mod flow;
 mod frames;
@@ -19,6 +20,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::net::SocketAddr;
 
+use claims::{Claims, Over, Tuple};
 use copies::{Copies, Pending};
 pub use flow::{Flow, FlowSpec};
 pub use gate::{Gate, HalfOpen, HoldPeerFin, Open, Passage};
@@ -28,7 +30,7 @@ use crate::event::{Event, FlowId, Notice, Run, Severity, Sink, Traffic};
 use crate::net::{Received, Wire};
 use crate::tcp::Transmit;
 use crate::time::Instant;
-use crate::wire::{Packet, ParseError};
+use crate::wire::{Packet, ParseError, SeqNum};
 
 /// Why a run could not go on. Only our own host's failures are errors.
 #[derive(Debug, thiserror::Error)]
@@ -75,8 +77,7 @@ pub struct Driver<W, S> {
     wire: W,
     sink: S,
     flows: HashMap<FlowId, Flow>,
-    /// (local, remote) → flow.
-    by_tuple: HashMap<(SocketAddr, SocketAddr), FlowId>,
+    claims: Claims,
     /// When a flow's machine wants to be woken; kept in step with `Flow::wake_at`.
     timers: BTreeSet<(Instant, FlowId)>,
     copies: Copies,
@@ -94,7 +95,7 @@ impl<W: Wire, S: Sink> Driver<W, S> {
             wire,
             sink,
             flows: HashMap::new(),
-            by_tuple: HashMap::new(),
+            claims: Claims::default(),
             timers: BTreeSet::new(),
             copies: Copies::default(),
             next_flow: 0,
@@ -134,19 +135,23 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         self.flows.get(&id)
     }
 
-    /// Begins a flow, of which `run` is the first event. Its first segment leaves at once.
+    /// Begins a flow, of which `run` is the first event. Its first segment leaves at once. Several
+    /// flows may have the same addresses and ports.
     ///
     /// # Errors
-    /// [`DriverError`], where the report or the segment cannot be written.
+    /// [`DriverError`], where the report or the segment cannot be written: there is no flow then.
     pub fn open(&mut self, spec: FlowSpec, run: Run) -> Result<FlowId, DriverError> {
         let now = self.wire.now();
         let id = FlowId(self.next_flow);
-        self.next_flow += 1;
+        self.next_flow = self.next_flow.wrapping_add(1);
         self.report(id, &Event::Run(run))?;
         let flow = Flow::open(spec, now);
-        self.by_tuple.insert(tuple_of(&flow), id);
+        self.claims.add(id, Tuple::of(&flow), flow.connection.iss());
         self.flows.insert(id, flow);
-        self.touch(id)?;
+        if let Err(error) = self.touch(id) {
+            self.forget(id)?;
+            return Err(error);
+        }
         Ok(id)
     }
 
@@ -157,11 +162,32 @@ impl<W: Wire, S: Sink> Driver<W, S> {
     pub fn forget(&mut self, id: FlowId) -> Result<Option<Flow>, DriverError> {
         self.flush_copies(|pending| pending.flow == id)?;
         let Some(flow) = self.flows.remove(&id) else { return Ok(None) };
-        self.by_tuple.remove(&tuple_of(&flow));
+        self.claims.remove(id, Tuple::of(&flow));
         if let Some(at) = flow.wake_at {
             self.timers.remove(&(at, id));
         }
         Ok(Some(flow))
+    }
+
+    /// As [`forget`](Self::forget), but goes on recognising what comes for it: it is reported as
+    /// [`Note::Late`](crate::event::Note::Late), and answered by RST (RFC 9293 §3.10.7.1), until it
+    /// is [buried](Self::bury).
+    ///
+    /// # Errors
+    /// [`DriverError::Report`].
+    pub fn retire(&mut self, id: FlowId) -> Result<Option<Flow>, DriverError> {
+        let flow = self.forget(id)?;
+        if let Some(flow) = &flow {
+            let (ttl, tos) = flow.ttl_and_tos();
+            let over = Over { flow: id, ttl, tos };
+            self.claims.remember(Tuple::of(flow), flow.connection.iss(), over);
+        }
+        Ok(flow)
+    }
+
+    /// Recognises nothing more of the retired flow between these ends that began with `iss`.
+    pub fn bury(&mut self, local: SocketAddr, remote: SocketAddr, iss: SeqNum) {
+        self.claims.bury(Tuple::new(local, remote), iss);
     }
 
     /// Changes a flow's machine or gate: `change` gets both the flow and the time.
@@ -271,6 +297,13 @@ impl<W: Wire, S: Sink> Driver<W, S> {
 
     /// Carries out what a flow's machine wants after anything happened to it.
     fn touch(&mut self, id: FlowId) -> Result<(), DriverError> {
+        let done = self.carry_out(id);
+        // Also where a segment could not leave: the machine takes it for lost, and sends it again.
+        self.rearm(id);
+        done
+    }
+
+    fn carry_out(&mut self, id: FlowId) -> Result<(), DriverError> {
         self.drain_events(id)?;
         loop {
             let now = self.wire.now();
@@ -279,8 +312,12 @@ impl<W: Wire, S: Sink> Driver<W, S> {
             self.drain_events(id)?;
             self.transmit(id, transmit, now)?;
         }
-        self.drain_events(id)?;
-        let Some(flow) = self.flows.get_mut(&id) else { return Ok(()) };
+        self.drain_events(id)
+    }
+
+    /// Keeps the timers in step with the flow's machine.
+    fn rearm(&mut self, id: FlowId) {
+        let Some(flow) = self.flows.get_mut(&id) else { return };
         let wake_at = flow.connection.poll_timeout();
         if wake_at != flow.wake_at {
             if let Some(old) = flow.wake_at {
@@ -291,7 +328,6 @@ impl<W: Wire, S: Sink> Driver<W, S> {
             }
             flow.wake_at = wake_at;
         }
-        Ok(())
     }
 
     fn transmit(
@@ -308,7 +344,10 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         let to = flow.remote();
         let bytes = packet.emit()?;
         self.copies.expect(Pending { flow: id, packet, kind: transmit.kind, sent_at: now });
-        self.wire.send(&bytes).map_err(|source| DriverError::Send { to, source })
+        self.wire.send(&bytes).map_err(|source| {
+            self.copies.give_up_last();
+            DriverError::Send { to, source }
+        })
     }
 
     /// Passes on what the machine and the view of the far end have to say.
@@ -330,11 +369,4 @@ impl<W: Wire, S: Sink> Driver<W, S> {
     ) -> Result<(), DriverError> {
         self.report(id, &Event::Notice(Notice { at, severity, code, text: text.into() }))
     }
-}
-
-/// The key of a flow: addresses and ports alone. The scope of a link-local address is not in
-/// a packet.
-fn tuple_of(flow: &Flow) -> (SocketAddr, SocketAddr) {
-    let plain = |address: SocketAddr| SocketAddr::new(address.ip(), address.port());
-    (plain(flow.local()), plain(flow.remote()))
 }

@@ -160,6 +160,9 @@ pub enum Note {
     ChallengeAck,
     /// It arrived out of order: something before it is missing.
     OutOfOrder,
+    /// It arrived when its connection was over, and was answered by RST where it was none (RFC 9293
+    /// §3.10.7.1).
+    Late,
 }
 
 /// `retransmission 1`, `duplicate`, `rejected: checksum`.
@@ -173,6 +176,7 @@ impl fmt::Display for Note {
             Self::Held => f.write_str("held back"),
             Self::ChallengeAck => f.write_str("challenge ACK"),
             Self::OutOfOrder => f.write_str("out of order"),
+            Self::Late => f.write_str("late: its connection is over"),
         }
     }
 }

@@ -66,6 +66,8 @@ pub(crate) struct Simulation {
     ports: Vec<u16>,
     drops: Vec<(Dir, u64)>,
     interrupt: Option<Duration>,
+    /// Ports given out by [`take_port`](Self::take_port).
+    taken: u16,
 }
 
 impl Simulation {
@@ -79,7 +81,7 @@ impl Simulation {
         Self::parse(&text).with_context(|| format!("{VARIABLE}={text}")).map(Some)
     }
 
-    fn parse(text: &str) -> anyhow::Result<Self> {
+    pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
         let (name, settings) = text.split_once(':').unwrap_or((text, ""));
         let known = Behaviour::ALL.iter().find(|(known, _)| *known == name);
         let &(_, behaviour) = known.with_context(|| format!("no behaviour is called '{name}'"))?;
@@ -91,6 +93,7 @@ impl Simulation {
             ports: Vec::new(),
             drops: Vec::new(),
             interrupt: None,
+            taken: 0,
         };
         for setting in settings.split(',').filter(|setting| !setting.is_empty()) {
             let (key, value) = setting.split_once('=').context("settings are KEY=VALUE")?;
@@ -160,6 +163,13 @@ impl Simulation {
     pub(crate) fn source(&self, address: IpAddr, port: Option<u16>, nth: usize) -> SocketAddr {
         let port = port.unwrap_or(40_000 + (Rng::new(self.seed).below(10_000) as u16));
         SocketAddr::new(address, port.wrapping_add(nth as u16).max(1))
+    }
+
+    /// Another port of ours: that asked for, or the next one by the seed.
+    pub(crate) fn take_port(&mut self, port: Option<u16>) -> u16 {
+        self.taken = (self.taken + 1) % 10_000;
+        let fresh = || self.source(SOURCE_V4, None, usize::from(self.taken)).port();
+        port.unwrap_or_else(fresh)
     }
 
     /// Numbers that nobody can predict who does not know the seed.

@@ -10,6 +10,7 @@
 //! | [`raw`] | sends packets as we built them |
 //! | [`clock`] | wall-clock stamps on the monotonic axis |
 //! | [`stamping`] | switches those stamps on |
+//! | [`descriptors`] | how many ports can be guarded |
 //! | [`signals`] | SIGINT and its family as events |
 //! | [`wire`] | joins them into a [`Wire`](super::Wire) |
 //! | [`namespace`] | a private network for the demo and the tests |
@@ -19,6 +20,7 @@
 
 pub mod capture;
 pub mod clock;
+pub mod descriptors;
 pub mod doctor;
 pub mod filter;
 pub mod guard;

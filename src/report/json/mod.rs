@@ -33,7 +33,7 @@
 //! sequence numbers); `fastopen`, `unknown`, `malformed`, `eol`: `data_hex`; `nop`, `sackok`:
 //! nothing; `text` (packetdrill's notation, relative numbers); `note` (`retransmission` with
 //! `attempt` from 1, `duplicate`, `rejected` with `reason`, `local-kernel`, `held`,
-//! `challenge-ack`, `out-of-order`).
+//! `challenge-ack`, `out-of-order`, `late`: its connection is over).
 //!
 //! **`transition`**: `end`, `from`, `to`, `at_ns` (an estimate unless `known` is `own`), `cause`
 //! (`active open`, `SYN sent`, `FIN+ACK received`, `2 MSL passed` …), `known` (`own`, `proved`,

@@ -86,6 +86,7 @@ enum Special {
     Held,
     ChallengeAck,
     OutOfOrder,
+    Late,
 }
 
 impl Segment {
@@ -156,6 +157,7 @@ impl From<Note> for Special {
             Note::Held => Self::Held,
             Note::ChallengeAck => Self::ChallengeAck,
             Note::OutOfOrder => Self::OutOfOrder,
+            Note::Late => Self::Late,
         }
     }
 }

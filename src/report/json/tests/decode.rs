@@ -227,6 +227,7 @@ fn note_of(note: &str, record: &Record) -> Note {
         "held" => Note::Held,
         "challenge-ack" => Note::ChallengeAck,
         "out-of-order" => Note::OutOfOrder,
+        "late" => Note::Late,
         other => panic!("{other}"),
     }
 }
