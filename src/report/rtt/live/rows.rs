@@ -37,7 +37,7 @@ pub(super) fn table(view: &RttView<'_>, cells: &[Cell], size: Size, style: &Styl
         worst(view, cells, (room - 1).max(1))
     };
     if all > shown.len() {
-        shown.sort_by(|left, right| order(view, left).cmp(&order(view, right)));
+        shown.sort_by_key(|row| order(view, row));
     }
     let names: Vec<String> =
         shown.iter().map(|(number, _)| style.safe(&view.run.targets[*number].name)).collect();
