@@ -1,0 +1,4 @@
+//! What a person and a program read of a run.
+
+mod json;
+mod lines;
