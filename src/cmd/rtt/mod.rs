@@ -60,9 +60,10 @@ pub fn run(args: &RttArgs, environment: &Environment) -> anyhow::Result<ExitStat
     let mut capture = Capture::open(&args.output, &ground)?;
     let incomplete = found.incomplete;
     let prepared = Prepared { plan, found, schedule, ground };
+    let targets = prepared.found.aims.len();
     let (_, status) = prepared.run(args, |wire, start| {
         capture.count_drops(wire.drop_counter());
-        outputs.listeners(&mut capture, start)
+        outputs.listeners(&mut capture, targets, start)
     })?;
     let status = outputs.status(capture.status(status));
     Ok(if incomplete { ExitStatus::NotMeasured } else { status })

@@ -9,16 +9,16 @@ use std::rc::Rc;
 use anyhow::ensure;
 
 use super::Listeners;
-use crate::cli::RttArgs;
 use crate::cli::shared::OutputArgs;
+use crate::cli::{DisplayArg, RttArgs};
 use crate::cmd::capture::Capture;
 use crate::cmd::file::{self, WholeBlocks};
 use crate::cmd::{Environment, ExitStatus, complain, session};
 use crate::event::{Event, FlowId, RttEvent, RttSink, RttView, Sink};
+use crate::report::PipeWriter;
 use crate::report::json::JsonReporter;
 use crate::report::plot::PlotSink;
-use crate::report::rtt::{CsvSink, LinesReporter, RttJsonReporter};
-use crate::report::PipeWriter;
+use crate::report::rtt::{CsvSink, LinesReporter, LiveReporter, RttJsonReporter, Size};
 use crate::time::Instant;
 
 /// What the files are for, in messages.
@@ -28,6 +28,7 @@ const PICTURE: &str = "the picture";
 /// Everything that a run is told to.
 pub(super) struct Outputs {
     output: OutputArgs,
+    display: DisplayArg,
     environment: Environment,
     /// Standard output is taken by rows or packets.
     on_stderr: bool,
@@ -63,6 +64,7 @@ impl Outputs {
         }
         Ok(Self {
             output: args.output.clone(),
+            display: args.results.display,
             environment: *environment,
             on_stderr: named.iter().any(|path| path.as_os_str() == "-"),
             files,
@@ -70,8 +72,13 @@ impl Outputs {
         })
     }
 
-    /// Whoever is to hear of the run that begins at `start`.
-    pub(super) fn listeners(&mut self, capture: &mut Capture, start: Instant) -> Listeners {
+    /// Whoever is to hear of the run of so many targets that begins at `start`.
+    pub(super) fn listeners(
+        &mut self,
+        capture: &mut Capture,
+        targets: usize,
+        start: Instant,
+    ) -> Listeners {
         let out = self.writer();
         let reader = out.closed();
         let segments: Box<dyn Sink> = if self.output.json && self.output.verbose > 0 {
@@ -82,18 +89,38 @@ impl Outputs {
         let report: Box<dyn RttSink> = if self.output.json {
             Box::new(RttJsonReporter::new(out))
         } else {
-            let environment = Environment {
-                stdout_is_terminal: if self.on_stderr {
-                    self.environment.stderr_is_terminal
-                } else {
-                    self.environment.stdout_is_terminal
-                },
-                ..self.environment
-            };
-            Box::new(LinesReporter::new(out, session::style(&self.output, &environment)))
+            self.report_on(out, targets)
         };
         let out = Box::new(All { report, files: std::mem::take(&mut self.files) });
         Listeners { segments: capture.beside(segments), out, reader }
+    }
+
+    /// The report for a person: a table in place where that is wanted and can be.
+    fn report_on(&self, out: PipeWriter<Box<dyn Write>>, targets: usize) -> Box<dyn RttSink> {
+        let is_terminal = if self.on_stderr {
+            self.environment.stderr_is_terminal
+        } else {
+            self.environment.stdout_is_terminal
+        };
+        let environment = Environment { stdout_is_terminal: is_terminal, ..self.environment };
+        let style = session::style(&self.output, &environment);
+        let wanted = match self.display {
+            DisplayArg::Auto => targets > 1 && !style.quiet && style.verbosity == 0,
+            DisplayArg::Lines => false,
+            DisplayArg::Live => true,
+        };
+        if !wanted || !is_terminal || environment.dumb {
+            return Box::new(LinesReporter::new(out, style));
+        }
+        let on_stderr = self.on_stderr;
+        Box::new(LiveReporter::new(out, style, move || {
+            let size = if on_stderr {
+                terminal_size::terminal_size_of(io::stderr())
+            } else {
+                terminal_size::terminal_size_of(io::stdout())
+            };
+            size.map(|(width, height)| Size { columns: width.0.into(), rows: height.0.into() })
+        }))
     }
 
     /// The exit status of a run that else has `status`: a file that is not whole is not what was
