@@ -62,8 +62,8 @@ pub(super) fn overview(rows: &[Row<'_>], what: &str, style: &Style) -> String {
         out.push(vec![Span::new(mark, paint), Span::new(format!("{name}{gap}{cells}"), paint)]);
     }
     let mut text: String = out.iter().map(|line| render(line, style.color) + "\n").collect();
-    if let Some((_, percent)) = worst {
-        text += &format!("! loses most: {percent:.1} %\n");
+    if let Some((at, _)) = worst {
+        text += &format!("! loses most: {}\n", loss(rows[at].counts));
     }
     text
 }

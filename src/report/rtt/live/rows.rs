@@ -26,7 +26,9 @@ const HEADS: [(&str, usize); 5] = [("sent", 6), ("loss", 6), ("last", 6), ("avg"
 
 /// The whole table, at most one line less than the screen has.
 pub(super) fn table(view: &RttView<'_>, cells: &[Cell], size: Size, style: &Style) -> Lines {
-    let room = size.rows.saturating_sub(1 + FRAME).max(1);
+    // A very low screen has the title and targets alone.
+    let frame = if size.rows < 2 * FRAME + 1 { 1 } else { FRAME };
+    let room = size.rows.saturating_sub(1 + frame).max(1);
     let all = view.run.targets.len().min(cells.len());
     let mut shown: Vec<(usize, Figures)> = if all <= room {
         (0..all).map(|number| (number, of(view, number))).collect()
@@ -45,16 +47,21 @@ pub(super) fn table(view: &RttView<'_>, cells: &[Cell], size: Size, style: &Styl
     // The name takes no more than half of what is left, unless that is little.
     let name = longest.max(6).min((left / 2).max(NAME.0)).min(NAME.1);
     let strip = left.saturating_sub(name);
-    let mut lines = vec![title(view), heads(name)];
+    let mut lines = vec![title(view)];
+    if frame == FRAME {
+        lines.push(heads(name));
+    }
     for ((number, figures), text) in shown.iter().zip(&names) {
         let text = shortened(text, name, style.unicode);
         lines.push(row(view, *number, figures, &text, name, strip, &cells[*number], style));
     }
-    if all > shown.len() {
+    if all > shown.len() && room > shown.len() {
         let text = format!("and {} more, that lose less or answer sooner", all - shown.len());
         lines.push(vec![Span::new(text, Paint::Dim)]);
     }
-    lines.push(legend(style));
+    if frame == FRAME {
+        lines.push(legend(style));
+    }
     lines
 }
 
@@ -184,7 +191,7 @@ fn step(units: u32, least: u32) -> usize {
 fn legend(style: &Style) -> Vec<Span> {
     let bars = BARS[usize::from(!style.unicode)];
     let text = format!(
-        "{} the least of the row .. {} 12 times it  X lost  L late  r RST  ! ICMP  ? untimed",
+        "{}..{} 1 to 12 times the least  X lost  L late  r RST  ! ICMP  ? untimed",
         bars[0], bars[7]
     );
     vec![Span::new(text, Paint::Dim)]

@@ -110,7 +110,9 @@ fn data_is_timed_to_its_acknowledgment() {
     let mut stage = Stage::new(Method::Data, &["example.org:443"]);
     let text = shown(&mut stage, style(80), &[Becomes::Phases(400, 51, None)]);
     assert!(
-        text.contains("seq=1 rtt=0.400000 ms ack-of-data=0.051000 ms ttl=52 port=40000\n"),
+        text.contains(
+            "\nSYN-ACK seq=1 rtt=0.400000 ms ack-of-data=0.051000 ms ttl=52 port=40000\n"
+        ),
         "{text}"
     );
 }
@@ -216,7 +218,7 @@ fn a_header_names_the_way_and_the_ports() {
     assert_eq!(
         head(&[]),
         "RTT example.org (192.0.2.1:443) from 198.51.100.9:* via eth0, syn every 1 s, 10 each after 1 \
-         to warm up, kernel\n  clock, guard filter"
+         to warm up, kernel clock,\n  guard filter"
     );
     assert!(head(&[5]).contains(":5 via"));
     assert!(head(&[5, 6, 7]).contains(":5-7 via"));
