@@ -79,7 +79,7 @@ fn run(network: &str, words: &str) -> (Heard, RttEnd, ExitStatus) {
     let (segments, out) = (Box::new(recorder.clone()), Box::new(recorder.clone()));
     let prepared = Prepared { plan, found, schedule, ground };
     let (end, status) = prepared
-        .run(&args, |_| Listeners { segments, out, reader: ClosedPipe::default() })
+        .run(&args, |_, _| Listeners { segments, out, reader: ClosedPipe::default() })
         .expect("a run");
     let heard = Rc::into_inner(recorder.0).expect("the run is over").into_inner();
     (heard, end, status)

@@ -159,6 +159,11 @@ impl<W: Write> JsonReporter<W> {
         self.out
     }
 
+    /// Continues a stream whose `at_ns` count from `origin`.
+    pub const fn continuing(out: W, origin: Instant) -> Self {
+        Self { out, origin: Some(origin), is_ipv6: false }
+    }
+
     fn line(&mut self, flow: FlowId, name: &'static str, record: impl Serialize) -> io::Result<()> {
         let mut bytes = ascii::to_vec(&Line { v: 1, name, flow: flow.0, record })?;
         bytes.push(b'\n');
