@@ -228,7 +228,8 @@ fn distinct(points: &[Kept], grid: u64) -> Vec<Kept> {
             let nanos = nanos_of(interval).max(1);
             // Sixteenths of a doubling and finer, as many as the grid has.
             let octave = u64::from(nanos.ilog2());
-            octave * grid + ((u128::from(nanos - (1 << octave)) * u128::from(grid)) >> octave) as u64
+            octave * grid
+                + ((u128::from(nanos - (1 << octave)) * u128::from(grid)) >> octave) as u64
         });
         let row = row.map(|row| row / 16);
         taken.insert((kept.series, kept.point.fate, nanos_of(kept.point.at) / step, row))
