@@ -4,9 +4,9 @@
 usage: check-stats.py PROBES.csv REPORT.jsonl
 
 The report is JSON Lines. Records that have "phase" and "times" are compared, all others are passed
-over; "target" and "source_port" of a record choose the rows that it is about. The computation here keeps
-every interval and shares nothing with the program's: unlimited integers for sums and deviation,
-sorting for the percentiles. Where numpy is installed it gives a second opinion.
+over; "target" and "source_port" of a record choose the rows that it is about. The computation here
+keeps every interval and shares nothing with the program's: unlimited integers for sums and
+deviation, sorting for the percentiles. Where numpy is installed it gives a second opinion.
 
 Exit status: 0 all figures agree, 1 some do not, 2 there was nothing to compare.
 """

@@ -58,16 +58,15 @@ def main() -> int:
     for number, line in enumerate(lines):
         y = BAR + MARGIN + number * LINE + 13
         for column, classes, text in runs(line):
-            if not text.strip():
-                continue
-            # Each piece keeps its columns whatever font the reader has.
-            lead = len(text) - len(text.lstrip())
-            text = text.strip()
-            print(
-                f'<text class="{classes}" x="{MARGIN + (column + lead) * CELL:.1f}" y="{y}" '
-                f'textLength="{len(text) * CELL:.1f}" lengthAdjust="spacingAndGlyphs">'
-                f"{escape(text)}</text>"
-            )
+            # Not every reader keeps blanks, and none has the same font: each piece is put into its
+            # columns.
+            for piece in re.finditer(r"\S+(?: \S+)*", text):
+                x = MARGIN + (column + piece.start()) * CELL
+                print(
+                    f'<text class="{classes}" x="{x:.1f}" y="{y}" '
+                    f'textLength="{len(piece[0]) * CELL:.1f}" lengthAdjust="spacingAndGlyphs">'
+                    f"{escape(piece[0])}</text>"
+                )
     print("</svg>")
     return 0
 

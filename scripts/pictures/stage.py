@@ -73,7 +73,7 @@ def listen() -> list:
     return listening
 
 
-def fate(packet: bytes, towards_servers: bool, began: float):
+def fate(packet: bytes, towards_servers: bool, began: dict):
     """How long a packet takes, in seconds; none where it is lost."""
     last_byte = packet[19] if towards_servers else packet[15]
     if packet[0] >> 4 != 4 or not 1 <= last_byte <= len(ALL):
@@ -87,7 +87,7 @@ def fate(packet: bytes, towards_servers: bool, began: float):
         return None
     if name == PATHS[0]:
         port = source if towards_servers else destination
-        elapsed = time.monotonic() - began
+        elapsed = time.monotonic() - began.setdefault(name, time.monotonic())
         if port % 2:
             delay, jitter = 11.5, 1.4
             if 9 < elapsed < 10.5 and flags == 2:
@@ -99,7 +99,7 @@ def fate(packet: bytes, towards_servers: bool, began: float):
 
 def forward(ours: int, theirs: int) -> None:
     """Carries packets until standard input ends."""
-    waiting, began, number = [], None, 0
+    waiting, began, number = [], {}, 0
     while True:
         now = time.monotonic()
         until = max(0.0, waiting[0][0] - now) if waiting else 1.0
@@ -109,7 +109,6 @@ def forward(ours: int, theirs: int) -> None:
         for fd, other in ((ours, theirs), (theirs, ours)):
             if fd in readable:
                 packet = os.read(fd, 65536)
-                began = began or time.monotonic()
                 delay = fate(packet, fd == ours, began)
                 if delay is not None:
                     number += 1
