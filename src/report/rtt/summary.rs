@@ -121,12 +121,15 @@ fn details(view: &RttView<'_>, account: &Account, flows: &[Account], style: &Sty
         sections.push(table(&columns, style.columns(), style.charset()));
     }
     for phase in phases {
-        // One interval has no distribution.
-        let Some(times) = account.times(*phase).filter(|times| times.count() > 1) else { continue };
+        let enough = |times: &&Distribution| times.count() >= ENOUGH;
+        let Some(times) = account.times(*phase).filter(enough) else { continue };
         sections.push(drawn(*phase, times, style));
     }
     sections
 }
+
+/// Intervals from which on a histogram says more than they themselves.
+const ENOUGH: u64 = 20;
 
 /// A histogram with its title.
 fn drawn(phase: Phase, times: &Distribution, style: &Style) -> String {
