@@ -23,6 +23,9 @@ impl<'a> Row<'a> {
     }
 }
 
+/// A number of probes.
+type Number = fn(&Counts) -> u64;
+
 /// A column: its head, how soon it goes where there is no room (0 never), and its cells.
 struct Column {
     head: &'static str,
@@ -96,7 +99,7 @@ fn columns(rows: &[Row<'_>], style: &Style) -> Vec<Column> {
         column("p99", 0, &time(|f| f.p99_ns)),
         column("max", 3, &time(|f| f.max_ns)),
     ];
-    let rare: [(&'static str, fn(&Counts) -> u64); 4] = [
+    let rare: [(_, Number); 4] = [
         ("late", |c| c.late),
         ("dup", |c| c.duplicates),
         ("rst", |c| c.refused),
