@@ -213,7 +213,7 @@ impl Capture {
             let leaves = info.kind == libc::PACKET_OUTGOING;
             if let Some(dir) = self.view.wants(leaves, &self.buffer[..len]) {
                 let checksum = trust(info.status);
-                return Ok(Some(Caught { dir, wall: info.stamp, checksum, len }));
+                return Ok(Some(Caught { dir, wall: info.stamps.software, checksum, len }));
             }
         }
     }

@@ -15,10 +15,12 @@
 //! | [`namespace`] | a private network for the demo and the tests |
 //! | [`doctor`] | what this host can do |
 //! | `undertaker` | closes the capture without waiting |
+//! | `control` | reads the control messages that come with a packet |
 //! | `sys` | the system calls that no safe crate offers |
 
 pub mod capture;
 pub mod clock;
+mod control;
 pub mod doctor;
 pub mod filter;
 pub mod guard;

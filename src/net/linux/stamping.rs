@@ -48,7 +48,7 @@ impl Stamping {
         let mut buffer = [0; 1];
         self.socket.send(&[0]).is_ok()
             && sys::receive_packet(self.socket.as_fd(), &mut buffer)
-                .is_ok_and(|info| info.stamp.is_some())
+                .is_ok_and(|info| info.stamps.software.is_some())
     }
 
     /// Waits until packets are stamped, for `limit` at the longest; false where they still are not.

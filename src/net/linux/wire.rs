@@ -141,7 +141,7 @@ impl LinuxWire {
             targets: [(plan.route.destination, 0)].into(),
             guards: [((*source, guard.port()), guard)].into(),
             choice: plan.guard,
-            map: ClockMap::new(Sample::take()),
+            map: ClockMap::new(Sample::careful()),
             steps: Vec::new(),
             facts,
         };
@@ -290,15 +290,21 @@ impl LinuxWire {
 
     fn frame(&mut self, caught: &Caught) -> Frame {
         // After the packet was fetched: see ClockMap::check.
-        let sample = Sample::take();
-        self.steps.extend(self.map.check(sample));
-        let read = Instant::from_nanos(sample.before);
-        let stamp = match caught.wall {
-            Some(wall) => Stamp { at: self.map.instant(wall, read), clock: Clock::Kernel },
+        let read = self.check_clock();
+        let stamp = match caught.wall.and_then(|wall| self.map.instant(wall, read)) {
+            Some(at) => Stamp { at, clock: Clock::Kernel },
             None => Stamp { at: read, clock: Clock::User },
         };
         let bytes = self.capture.bytes(caught).to_vec();
         Frame { dir: caught.dir, stamp, bytes, checksum: caught.checksum }
+    }
+
+    /// Looks for a step of the wall clock; says what time it is.
+    fn check_clock(&mut self) -> Instant {
+        let sample = Sample::take();
+        let best = if self.map.agrees(sample) { sample } else { Sample::careful() };
+        self.steps.extend(self.map.check(best));
+        Instant::from_nanos(sample.before)
     }
 
     fn explain(&self, error: io::Error) -> io::Error {
