@@ -10,8 +10,8 @@ use super::sim::{Host, Simulation};
 use super::target;
 use crate::cli::shared::{GuardChoice as GuardArg, SourceArgs};
 use crate::net::linux::{
-    DropCounter, GuardChoice, LinuxWire, OpenPlan, Route, RouteError, RouteOptions, Stamping,
-    privilege, route_to,
+    ClockChoice, DropCounter, GuardChoice, LinuxWire, OpenPlan, Route, RouteError, RouteOptions,
+    Stamping, privilege, route_to,
 };
 use crate::net::sim::{Rng, SimWire};
 use crate::net::{Facts, Received, Wire};
@@ -101,7 +101,8 @@ impl Ground {
         let source_port = source.source_port;
         let [first, others @ ..] = routes else { anyhow::bail!("there is nothing to send to") };
         let route = Route::clone(first);
-        let plan = OpenPlan { route, source_port, guard, ports: 1, signals: true };
+        let clock = ClockChoice::Kernel;
+        let plan = OpenPlan { route, source_port, guard, clock, ports: 1, signals: true };
         let mut wire = LinuxWire::open(&plan)?;
         for route in others {
             wire.add_route(route, source_port)?;
