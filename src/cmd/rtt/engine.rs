@@ -1,7 +1,6 @@
 //! The run itself: probes leave by the schedule, answers are credited to those that asked.
 
 use std::collections::{BTreeSet, HashMap};
-use std::io;
 use std::net::SocketAddr;
 
 use anyhow::Context as _;
@@ -22,6 +21,7 @@ use crate::event::{
     Event, FlowId, Method, Notice, ProbeResult, RttEnd, RttEvent, RttRun, RttSink, RttView, Run,
     Severity,
 };
+use crate::net::SendTrouble;
 use crate::report::ClosedPipe;
 use crate::stats::{Due, Measurement, Phase, Schedule};
 use crate::tcp::Timers;
@@ -192,7 +192,7 @@ impl Engine {
                 }
                 self.sends_again()
             }
-            Err(DriverError::Send { source, .. }) if may_pass(&source) => {
+            Err(DriverError::Send { source, .. }) if SendTrouble::of(&source).is_some() => {
                 self.could_not_send(due, &source.to_string())
             }
             Err(error) => Err(error.into()),
@@ -421,7 +421,7 @@ impl Engine {
     fn forgive<T>(&mut self, result: Result<T, DriverError>) -> anyhow::Result<Option<T>> {
         match result {
             Ok(value) => Ok(Some(value)),
-            Err(DriverError::Send { source, to }) if may_pass(&source) => {
+            Err(DriverError::Send { source, to }) if SendTrouble::of(&source).is_some() => {
                 if !std::mem::replace(&mut self.in_trouble, true) {
                     let text = format!("cannot send to {to}: {source}");
                     self.notice(Severity::Warning, "cannot-send", text)?;
@@ -473,21 +473,4 @@ impl Engine {
     pub(super) fn live_mut(&mut self, id: FlowId) -> Option<&mut Live> {
         self.live.get_mut(&id)
     }
-}
-
-/// Whether sending may succeed again: the interface is down, there is no route for now, a firewall
-/// of ours forbids it, a queue is full.
-fn may_pass(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(
-            libc::ENETDOWN
-                | libc::ENETUNREACH
-                | libc::EHOSTUNREACH
-                | libc::ENOBUFS
-                | libc::EPERM
-                | libc::EAGAIN
-                | libc::ENOMEM
-        )
-    )
 }
