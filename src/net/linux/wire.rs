@@ -471,20 +471,5 @@ fn addresses(packet: &[u8]) -> Option<(IpAddr, IpAddr)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_are_read_from_broken_packets_too() {
-        let mut v4 = vec![0x45; 20];
-        v4[12..].copy_from_slice(&[192, 0, 2, 1, 198, 51, 100, 7]);
-        let expected = ("192.0.2.1".parse().unwrap(), "198.51.100.7".parse().unwrap());
-        assert_eq!(addresses(&v4), Some(expected), "its length field says 0x4545");
-        assert_eq!(addresses(&v4[..19]), None);
-        let mut v6 = vec![0x60; 40];
-        v6[8..].fill(0);
-        (v6[23], v6[39]) = (1, 2);
-        assert_eq!(addresses(&v6), Some(("::1".parse().unwrap(), "::2".parse().unwrap())));
-        assert_eq!(addresses(&[0x10; 40]), None);
-    }
-}
+#[path = "wire_tests.rs"]
+mod tests;
