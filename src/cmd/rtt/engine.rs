@@ -26,7 +26,7 @@ use crate::report::ClosedPipe;
 use crate::stats::{Due, Measurement, Phase, Schedule};
 use crate::tcp::Timers;
 use crate::tcp::state::State;
-use crate::time::Instant;
+use crate::time::{Clock, Instant};
 
 /// Probes that leave before what has arrived is looked at again.
 const BURST: usize = 64;
@@ -365,8 +365,8 @@ impl Engine {
         self.tell(&RttEvent::Final(&ghost.probe))
     }
 
-    /// A step of the wall clock spoils the intervals that it falls into: kernel stamps are wall-clock
-    /// time.
+    /// A step of a clock spoils the intervals that it falls into: kernel stamps are wall-clock time, and
+    /// an interface's clock may be set as well.
     fn look_at_the_clock(&mut self) -> anyhow::Result<()> {
         let (count, last) = self.parts.driver.wire_mut().clock_steps();
         let Some(step) = last else { return Ok(()) };
@@ -374,8 +374,9 @@ impl Engine {
         self.live.values_mut().for_each(|live| live.stepped = true);
         let seconds = std::time::Duration::from_nanos(step.by.unsigned_abs());
         let way = if step.by < 0 { "back" } else { "forward" };
+        let whose = if step.clock == Clock::Hardware { "interface's" } else { "wall" };
         let text = format!(
-            "the wall clock was set {way} by {}: probes under way are not timed",
+            "the {whose} clock was set {way} by {}: probes under way are not timed",
             humantime::format_duration(seconds)
         );
         self.notice(Severity::Warning, "clock-step", text)
