@@ -138,6 +138,14 @@ pub(crate) fn set_up(name: &str) -> Result<()> {
     Ok(())
 }
 
+/// Sets an interface of this thread's namespace down.
+pub(crate) fn set_down(name: &str) -> Result<()> {
+    let body = link_message(index_of(name)?, 0, 1);
+    request(protocols::NETLINK_ROUTE, RTM_NEWLINK, NLM_F_ACK, &body)
+        .with_context(|| format!("cannot set {name} down"))?;
+    Ok(())
+}
+
 /// Waits until an interface of this thread's namespace carries packets and answers for `address`.
 pub(crate) fn await_ready(name: &str, address: Ipv6Addr) -> Result<()> {
     await_carrier(name)?;
@@ -160,7 +168,8 @@ fn is_tentative(flags: &str) -> bool {
     u8::from_str_radix(flags, 16).is_ok_and(|flags| flags & IFA_F_TENTATIVE != 0)
 }
 
-fn await_carrier(name: &str) -> Result<()> {
+/// Waits until an interface of this thread's namespace carries packets.
+pub(crate) fn await_carrier(name: &str) -> Result<()> {
     patience::until("the carrier", || {
         let mut addresses = nix::ifaddrs::getifaddrs()?;
         let running = InterfaceFlags::IFF_RUNNING;
