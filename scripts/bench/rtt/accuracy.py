@@ -1,0 +1,169 @@
+"""How far what each tool reports is from what tcpdump saw on the client's link."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import platform
+import signal
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import lab
+import tools
+from capture import Truth
+from tools import Case, Said, Tool
+
+MS = 1_000_000
+BUSY = "while True: pass"
+
+
+@dataclass
+class Setting:
+    """One table: what is different in it."""
+
+    key: str
+    title: str
+    delay_ms: int = 0
+    busy: bool = False
+    pinned: bool = False
+    drop_one_in: int | None = None
+    ours: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    "where set, only ours, in these ways"
+
+
+SETTINGS = [
+    Setting("idle", "idle"),
+    Setting("loaded", "core 0 busy, the tool free to choose", busy=True),
+    Setting("shared", "core 0 busy, and the tool confined to it", busy=True, pinned=True),
+    Setting("5ms", "5 ms in the path", delay_ms=5),
+    Setting("50ms", "50 ms in the path", delay_ms=50),
+    Setting("loss", "one SYN in ten dropped, loss", drop_one_in=10),
+    Setting("repeat", "5 ms in the path, one SYN in ten dropped, repetitions allowed", delay_ms=5,
+            drop_one_in=10, ours=(("shakedown --retries 2", ("--retries", "2")),
+                                  ("shakedown --retries 2 --source-port",
+                                   ("--retries", "2", "--source-port", "40000")))),
+]
+
+
+def percentile(values: list[int], percent: float) -> int:
+    """The nearest rank: the least value that at least so many percent do not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
+
+
+def span(nanoseconds: float, sign: bool = True) -> str:
+    """A time in the unit that suits it."""
+    plus = "+" if sign and nanoseconds > 0 else ""
+    size = abs(nanoseconds)
+    if size >= 1e9:
+        return f"{plus}{nanoseconds / 1e9:.3f} s"
+    if size >= 1e6:
+        return f"{plus}{nanoseconds / 1e6:.2f} ms"
+    if size >= 1e4:
+        return f"{plus}{nanoseconds / 1e3:.0f} µs"
+    if size >= 1e3:
+        return f"{plus}{nanoseconds / 1e3:.1f} µs"
+    return f"{plus}{nanoseconds:.0f} ns" if size else "0"
+
+
+def one(laboratory: lab.Lab, setting: Setting, tool: Tool, count: int) -> tuple[Said, Truth, int]:
+    """One run of one tool; what it said, what is true, how many packets nftables dropped."""
+    far = setting.delay_ms > 0
+    client, peer = lab.FAR if far else lab.NEAR
+    interface = "far0" if far else "near0"
+    label = "".join(letter if letter.isalnum() else "-" for letter in tool.name)
+    case = Case(setting.title, client, peer, interface, lab.RAW / f"{setting.key}.{label}.pcap",
+                probes(tool, setting, count), {0} if setting.pinned else None, setting.delay_ms * MS)
+    laboratory.drop(setting.drop_one_in)
+    with lab.Dump(laboratory, interface, case.file):
+        output = tool.run(case)
+    dropped = laboratory.dropped() if setting.drop_one_in else 0
+    truth = Truth.read(case.file, client)
+    said = tool.judge(output, truth, case)
+    if setting.drop_one_in and truth.unanswered() and not dropped:
+        raise lab.Missing("nftables counts no drops, though SYNs went unanswered")
+    return said, truth, dropped
+
+
+def probes(tool: Tool, setting: Setting, count: int) -> int:
+    most = [limit for words, limit in tool.counts.items() if words in setting.title]
+    return min([count, *most])
+
+
+def header(setting: Setting, count: int) -> list[str]:
+    cells = ["tool", "probes", "median error", "p99", "worst", "no match"]
+    if setting.drop_one_in:
+        cells += ["lost, it says", "dropped, nftables says", "probes without an answer on the wire"]
+    return [f"**{setting.title[0].upper()}{setting.title[1:]}**; {count} probes at 1 ms where the tool can\n",
+            f"| {' | '.join(cells)} |", "|" + "---|" * len(cells)]
+
+
+def row(setting: Setting, tool: Tool, result: tuple[Said, Truth, int]) -> str:
+    said, truth, dropped = result
+    errors = [reported - true for reported, true in said.pairs]
+    cells = [tool.name, str(len(errors))]
+    if errors:
+        sizes = [abs(error) for error in errors]
+        cells += [span(percentile(errors, 50)), span(percentile(sizes, 99), sign=False),
+                  span(max(errors, key=abs))]
+    else:
+        cells += ["–"] * 3
+    cells.append(str(said.unmatched))
+    if setting.drop_one_in:
+        cells += ["–" if said.lost is None else str(said.lost), str(dropped), str(truth.unanswered())]
+    return f"| {' | '.join(cells)} |"
+
+
+def table(laboratory: lab.Lab, setting: Setting, present: list[Tool], binary: str, count: int) -> None:
+    """Measures and prints one table."""
+    chosen = present
+    if setting.ours:
+        chosen = tools.present([tools.ours(binary, name, *more) for name, more in setting.ours])
+    if not chosen:
+        return
+    printed, remarks, true = header(setting, count), [], []
+    with ExitStack() as stack:
+        if setting.busy:
+            busy = laboratory.start([sys.executable, "-c", BUSY], cores={0})
+            stack.callback(laboratory.end, busy, signal.SIGKILL)
+        if setting.delay_ms:
+            half = str(setting.delay_ms / 2)
+            forwarder = stack.enter_context(lab.Forwarder(laboratory, half, half))
+        for tool in chosen:
+            lab.note(f"{setting.title}: {tool.name}")
+            result = one(laboratory, setting, tool, count)
+            printed.append(row(setting, tool, result))
+            true += [value for _, value in result[0].pairs]
+            if result[0].remark:
+                remarks.append(f"{tool.name}: {result[0].remark}.")
+    print("\n".join(printed) + "\n")
+    if true:
+        remarks.insert(0, f"True times: median {span(percentile(true, 50), sign=False)}, "
+                          f"p99 {span(percentile(true, 99), sign=False)}.")
+    if setting.delay_ms:
+        remarks.append(f"The forwarder passed on {forwarder.counts['forwarded']} frames and lost "
+                       f"{forwarder.counts['lost']}.")
+        if forwarder.counts["lost"]:
+            raise lab.Missing("the forwarder lost frames: the figures above are worth nothing")
+    print("  \n".join(remarks) + "\n", flush=True)
+
+
+def run(laboratory: lab.Lab, options: argparse.Namespace) -> None:
+    """All tables that were asked for."""
+    binary = os.path.abspath(options.binary)
+    present = tools.present(tools.everything(binary))
+    if options.tools:
+        present = [tool for tool in present if any(tool.name.startswith(name) for name in options.tools)]
+    if not present:
+        raise lab.Missing("none of the tools is installed")
+    settings = [setting for setting in SETTINGS if not options.cases or setting.key in options.cases]
+    print(f"Linux {platform.release()}, {os.cpu_count()} CPUs, "
+          f"{lab.tcpdump_version()}. Error: reported minus the capture's; p99 and worst by size.\n")
+    for setting in settings:
+        table(laboratory, setting, present, binary, options.count)
+    print("Versions: " + ", ".join(f"{tool.name} {tool.release()}" for tool in present) + ".\n")
+    for tool in present:
+        print(f"    {tool.shown()}")
