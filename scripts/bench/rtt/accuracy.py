@@ -16,7 +16,6 @@ import tools
 from capture import Truth
 from tools import Case, Said, Tool
 
-MS = 1_000_000
 BUSY = "while True: pass"
 
 
@@ -76,14 +75,14 @@ def one(laboratory: lab.Lab, setting: Setting, tool: Tool, count: int) -> tuple[
     interface = "far0" if far else "near0"
     label = "".join(letter if letter.isalnum() else "-" for letter in tool.name)
     case = Case(setting.title, client, peer, interface, lab.RAW / f"{setting.key}.{label}.pcap",
-                probes(tool, setting, count), {0} if setting.pinned else None, setting.delay_ms * MS)
+                probes(tool, setting, count), {0} if setting.pinned else None, setting.delay_ms * lab.MS)
     laboratory.drop(setting.drop_one_in)
     with lab.Dump(laboratory, interface, case.file):
         output = tool.run(case)
     dropped = laboratory.dropped() if setting.drop_one_in else 0
     truth = Truth.read(case.file, client)
     said = tool.judge(output, truth, case)
-    if setting.drop_one_in and truth.unanswered() and not dropped:
+    if setting.drop_one_in and truth.unanswered(tool.shared) and not dropped:
         raise lab.Missing("nftables counts no drops, though SYNs went unanswered")
     return said, truth, dropped
 
@@ -96,7 +95,8 @@ def probes(tool: Tool, setting: Setting, count: int) -> int:
 def header(setting: Setting, count: int) -> list[str]:
     cells = ["tool", "probes", "median error", "p99", "worst", "no match"]
     if setting.drop_one_in:
-        cells += ["lost, it says", "dropped, nftables says", "probes without an answer on the wire"]
+        cells += ["packets lost, it says", "packets dropped, says nftables",
+                  "probes without an answer, says the capture"]
     return [f"**{setting.title[0].upper()}{setting.title[1:]}**; {count} probes at 1 ms where the tool can\n",
             f"| {' | '.join(cells)} |", "|" + "---|" * len(cells)]
 
@@ -113,7 +113,7 @@ def row(setting: Setting, tool: Tool, result: tuple[Said, Truth, int]) -> str:
         cells += ["–"] * 3
     cells.append(str(said.unmatched))
     if setting.drop_one_in:
-        cells += ["–" if said.lost is None else str(said.lost), str(dropped), str(truth.unanswered())]
+        cells += ["–" if said.lost is None else str(said.lost), str(dropped), str(truth.unanswered(tool.shared))]
     return f"| {' | '.join(cells)} |"
 
 

@@ -137,6 +137,8 @@ class Truth:
         """Questions on the wire, repetitions included."""
         return sum(len(probe.sent) for probe in self.probes.values())
 
-    def unanswered(self) -> int:
-        """Probes to which the wire brought no answer."""
+    def unanswered(self, shared: bool) -> int:
+        """Probes to which the wire brought no answer; `shared` where all are one to `read`."""
+        if shared:
+            return self.transmissions() - sum(len(probe.answers) for probe in self.probes.values())
         return sum(not probe.answers for probe in self.probes.values())

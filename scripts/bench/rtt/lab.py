@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 
 PORT = 7007
+MS = 1_000_000
 NEAR, FAR = ("192.0.2.1", "192.0.2.2"), ("198.51.100.1", "198.51.100.2")
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
@@ -175,7 +176,9 @@ class Lab:
             table ip bench {{ chain in {{ type filter hook input priority 0; policy accept;
                 tcp dport {PORT} tcp flags & (syn|ack) == syn {chance}
                 icmp type echo-request {chance}
-            }} }}"""
+            }}
+            }}
+            """
         self.run(self.peer, "nft", "-f", "-", text=table)
 
     def dropped(self) -> int:

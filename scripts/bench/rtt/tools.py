@@ -63,6 +63,8 @@ class Tool:
     version: list[str]
     single: bool = False
     "one process for each probe"
+    shared: bool = False
+    "every probe has the same ports and the same sequence number"
     counts: dict[str, int] = field(default_factory=dict)
     "probes by case, where a thousand would take minutes"
 
@@ -73,15 +75,16 @@ class Tool:
         printed, until = [], time.monotonic() + LIMIT
         for _ in range(case.count if self.single else 1):
             child = lab.spawn([program, *words[1:]], cores=case.cores, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             try:
-                printed.append(child.communicate(timeout=max(1.0, until - time.monotonic()))[0])
+                printed += child.communicate(timeout=max(1.0, until - time.monotonic()))
             except subprocess.TimeoutExpired:
                 child.kill()
-                printed.append(child.communicate()[0])
+                child.wait()
                 raise lab.Missing(f"{self.name} was not done after {LIMIT:.0f} s") from None
             if child.returncode not in (0, 1):
-                raise lab.Missing(f"{self.name} exits with {child.returncode}: {printed[-1].strip()[-300:]}")
+                words = " ".join(printed[-2:]).strip()[-300:]
+                raise lab.Missing(f"{self.name} exits with {child.returncode}: {words}")
         output = "".join(printed)
         case.file.with_suffix(".out").write_text(output)
         return output
@@ -138,31 +141,30 @@ def fping(output: str, truth: Truth, case: Case) -> Said:
 
 
 def nping(output: str, truth: Truth, case: Case) -> Said:
-    """From its lines, to their 0.1 ms: each answer against the oldest probe that has none yet.
+    """From its lines, to their 0.1 ms: each answer against the last probe sent, as in its own average.
 
     All its probes share their ports and their sequence number, so it cannot know better; and the
     capture only where the probes are further apart than the time there and back varies.
     """
-    sent, said, answers = [], Said(), truth.each(case.floor, 900_000)
-    events = re.findall(r"^(SENT|RCVD) \(([\d.]+)s\) TCP", output, re.MULTILINE)
+    said, answers, last = Said(), truth.each(case.floor, 9 * lab.MS // 10), 0
     received = 0
-    for kind, seconds in events:
+    for kind, seconds in re.findall(r"^(SENT|RCVD) \(([\d.]+)s\) TCP", output, re.MULTILINE):
         at = round(float(seconds) * 1e9)
         if kind == "SENT":
-            sent.append(at)
-        elif sent and received < len(answers):
-            true = answers[received][1]
-            received += 1
-            if true is None:
-                said.unmatched += 1
-            else:
-                said.pairs.append((at - sent.pop(0), true))
+            last = at
+            continue
+        true = answers[received][1] if received < len(answers) else None
+        received += 1
+        if true is None:
+            said.unmatched += 1
+        else:
+            said.pairs.append((at - last, true))
     found = re.search(r"Raw packets sent: (\d+).*?Rcvd: (\d+)", output)
     said.lost = int(found[1]) - int(found[2]) if found else None
     average = re.search(r"Avg rtt: ([\d.]+)ms", output)
     known = [true for _, true in answers if true is not None]
     if average and known:
-        said.remark = (f"nping's own average is {average[1]} ms; that of the capture, "
+        said.remark = (f"its own average is {average[1]} ms; the capture's is "
                        f"{sum(known) / len(known) / 1e6:.3f} ms")
     return said
 
@@ -183,26 +185,28 @@ def tcping(output: str, truth: Truth, case: Case) -> Said:
 
 
 def mtr(output: str, truth: Truth, case: Case) -> Said:
-    """Its numbers are the source ports; it gives no count of the lost, so those without an answer."""
-    asked = [int(port) for port in re.findall(r"^x 0 (\d+)", output, re.MULTILINE)]
-    told = {int(port): int(micros) * 1000
-            for micros, port in re.findall(r"^p 0 (\d+) (\d+)", output, re.MULTILINE)}
-    by_port = {port: probe for (port, _), probe in truth.probes.items()}
-    said = Said(lost=len(asked) - len(told))
-    for port, reported in told.items():
-        true = by_port[port].truth(case.floor) if port in by_port else None
+    """It gives no count of the lost: they are those without an answer.
+
+    Its numbers look like source ports, but a port that is taken is passed over without a word.
+    """
+    asked = {port: place for place, port in enumerate(re.findall(r"^x 0 (\d+)", output, re.MULTILINE))}
+    told = {asked[port]: int(micros) * 1000
+            for micros, port in re.findall(r"^p 0 (\d+) (\d+)", output, re.MULTILINE) if port in asked}
+    return by_place(told, truth, len(asked) - len(told), case.floor)
+
+
+def tcptraceroute(output: str, truth: Truth, case: Case) -> Said:
+    """One probe at a time, all with the same ports and number: its times are the answers in order."""
+    line = next((line for line in output.splitlines() if re.match(r"\s*1 ", line)), "")
+    marks = re.findall(r"([\d.]+) ms|(\*)", line)
+    times, answers = [nanos(time) for time, _ in marks if time], truth.each(case.floor, lab.MS)
+    said = Said(lost=len(marks) - len(times), unmatched=max(0, len(times) - len(answers)))
+    for reported, (_, true) in zip(times, answers):
         if true is None:
             said.unmatched += 1
         else:
             said.pairs.append((reported, true))
     return said
-
-
-def tcptraceroute(output: str, truth: Truth, case: Case) -> Said:
-    line = next((line for line in output.splitlines() if re.match(r"\s*1 ", line)), "")
-    marks = re.findall(r"([\d.]+) ms|(\*)", line)
-    reported = {place: nanos(time) for place, (time, _) in enumerate(marks) if time}
-    return by_place(reported, truth, len(marks) - len(reported), case.floor)
 
 
 def rows(case: Case) -> list[dict[str, str]]:
@@ -213,13 +217,13 @@ def rows(case: Case) -> list[dict[str, str]]:
 
 def shakedown(_: str, truth: Truth, case: Case) -> Said:
     """Each record names the packet that it is about; the interval is that of its SYN and SYN-ACK."""
-    said = Said(lost=0)
-    found = rows(case)
+    said, found = Said(lost=0), rows(case)
     if found and not {"source_port", "iss"} <= found[0].keys():
         raise lab.Missing("the CSV has no columns source_port and iss: which packets its rows are "
                           "about cannot be told")
     for row in found:
-        said.lost += row["fate"] == "lost"
+        # All but the answered packet: the time there and back is far below the first repetition's.
+        said.lost += int(row["attempts"] or 0) - (row["fate"] not in ("lost", "in-flight"))
         if not row["handshake_ns"]:
             continue
         probe = truth.probes.get((int(row["source_port"]), int(row["iss"])))
@@ -230,12 +234,8 @@ def shakedown(_: str, truth: Truth, case: Case) -> Said:
             said.pairs.append((int(row["handshake_ns"]), true))
     clocks = {row["clock"] for row in found if row["clock"]}
     ambiguous = sum(row["fate"] == "ambiguous" for row in found)
-    lost_packets = sum(int(row["attempts"] or 0) - (row["fate"] in ("answered", "ambiguous"))
-                       for row in found)
-    said.remark = f"its clock: {', '.join(sorted(clocks)) or 'none'}"
-    if any(int(row["attempts"] or 0) > 1 for row in found):
-        said.remark += (f"; {lost_packets} packets without an answer, {ambiguous} of its probes "
-                        "ambiguous and left out of the times")
+    if ambiguous:
+        said.remark += f"; {ambiguous} probes ambiguous and left out of the times"
     return said
 
 
@@ -253,7 +253,7 @@ def everything(binary: str) -> list[Tool]:
         Tool("hping3", ["hping3", "-I", "{INTERFACE}", "-S", *tcp, "-i", "u1000", "-c", "{COUNT}", "{PEER}"],
              lines(r"seq=(\d+) win=\d+ rtt=([\d.]+) ms", 0), ["dpkg-query", "-W", "hping3"]),
         Tool("nping", ["nping", "--tcp", *tcp, "-c", "{COUNT}", "--delay", "1ms", "{PEER}"], nping,
-             ["nping", "--version"]),
+             ["nping", "--version"], shared=True),
         Tool("nmap", ["nmap", "-sS", "-n", "-Pn", "--send-ip", "--disable-arp-ping", "--max-retries", "0",
                       *tcp, "-oX", "-", "{PEER}"], nmap, ["nmap", "--version"], single=True,
              counts={"": 200, "50 ms": 100}),
@@ -263,8 +263,9 @@ def everything(binary: str) -> list[Tool]:
                      "-Z", "3", "-c", "{COUNT}", "--raw", "{PEER}"], mtr, ["mtr", "--version"]),
         Tool("tcptraceroute", ["tcptraceroute", "-n", "-i", "{INTERFACE}", "-f", "1", "-m", "1", "-w", "1",
                                "-q", "{COUNT}", "{PEER}", "{PORT}"], tcptraceroute,
-             ["dpkg-query", "-W", "tcptraceroute"], counts={"50 ms": 200, "loss": 300}),
-        Tool("fping (ICMP)", ["fping", "-C", "{COUNT}", "-p", "1", "-i", "1", "-t", "1000", "{PEER}"], fping,
+             ["dpkg-query", "-W", "tcptraceroute"], shared=True,
+             counts={"50 ms": 200, "loss": 300}),
+        Tool("fping (ICMP)", ["fping", "-c", "{COUNT}", "-p", "1", "-i", "1", "-t", "1000", "{PEER}"], fping,
              ["fping", "--version"]),
         Tool("ping (ICMP)", ["ping", "-n", "-i", "0.001", "-c", "{COUNT}", "-W", "1", "{PEER}"],
              lines(r"icmp_seq=(\d+) ttl=\d+ time=([\d.]+) ms", 1), ["ping", "-V"]),
