@@ -11,7 +11,7 @@
 #   accuracy        only the errors; credit: only the search for wrongly credited probes [both]
 #   --binary FILE   the shakedown to run [target/release/shakedown]
 #   --count N       probes of each tool in each case [1000]; fewer where a tool would take minutes
-#   --cases CASE    idle, loaded, shared, 5ms, 50ms, loss, repeat [all]
+#   --cases CASE    idle, loaded, shared, 5ms, 50ms, loss, repeat, relayed, relayed-shared [all]
 #   --tools NAME    tools whose names begin so [all]
 #
 # Must be root. Missing tools are installed where that is possible (tcping-rs from crates.io into
@@ -36,7 +36,7 @@ if ! command -v tcping >/dev/null; then
 fi
 
 case ${1:-} in
-accuracy | credit | scale) exec unshare --net python3 "$root/scripts/bench/rtt" "$@" ;;
+accuracy | credit) exec unshare --net python3 "$root/scripts/bench/rtt" "$@" ;;
 *)
     unshare --net python3 "$root/scripts/bench/rtt" accuracy "$@"
     echo

@@ -8,7 +8,9 @@ import signal
 import sys
 
 import accuracy
+import credit
 import lab
+import scale
 
 
 def arguments() -> argparse.Namespace:
@@ -18,6 +20,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--cases", nargs="+", choices=[setting.key for setting in accuracy.SETTINGS])
     parser.add_argument("--tools", nargs="+")
+    parser.add_argument("--sizes", nargs="+", type=int)
     return parser.parse_args()
 
 
@@ -30,7 +33,13 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with lab.Lab() as laboratory:
-            accuracy.run(laboratory, options)
+            if options.part == "accuracy":
+                accuracy.run(laboratory, options)
+            elif options.part == "scale":
+                scale.run(laboratory, options)
+            elif not credit.run(laboratory, options):
+                print("probes were credited wrongly: see the table", file=sys.stderr)
+                return 1
         return 0
     except lab.Missing as missing:
         print(f"not measured: {missing}", file=sys.stderr)

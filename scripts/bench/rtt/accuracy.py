@@ -25,6 +25,7 @@ class Setting:
 
     key: str
     title: str
+    relay: bool = False
     delay_ms: int = 0
     busy: bool = False
     pinned: bool = False
@@ -37,13 +38,16 @@ SETTINGS = [
     Setting("idle", "idle"),
     Setting("loaded", "core 0 busy, the tool free to choose", busy=True),
     Setting("shared", "core 0 busy, and the tool confined to it", busy=True, pinned=True),
-    Setting("5ms", "5 ms in the path", delay_ms=5),
-    Setting("50ms", "50 ms in the path", delay_ms=50),
+    Setting("relayed", "by the forwarder, no delay", relay=True),
+    Setting("relayed-shared", "by the forwarder; core 0 busy, and the tool confined to it", relay=True,
+            busy=True, pinned=True),
+    Setting("5ms", "5 ms in the path", relay=True, delay_ms=5),
+    Setting("50ms", "50 ms in the path", relay=True, delay_ms=50),
     Setting("loss", "one SYN in ten dropped, loss", drop_one_in=10),
-    Setting("repeat", "5 ms in the path, one SYN in ten dropped, repetitions allowed", delay_ms=5,
-            drop_one_in=10, ours=(("shakedown --retries 2", ("--retries", "2")),
-                                  ("shakedown --retries 2 --source-port",
-                                   ("--retries", "2", "--source-port", "40000")))),
+    Setting("repeat", "5 ms in the path, one SYN in ten dropped, repetitions allowed", relay=True,
+            delay_ms=5, drop_one_in=10,
+            ours=(("shakedown --retries 2", ("--retries", "2")),
+                  ("shakedown --retries 2 --no-timestamps", ("--retries", "2", "--no-timestamps")))),
 ]
 
 
@@ -68,19 +72,44 @@ def span(nanoseconds: float, sign: bool = True) -> str:
     return f"{plus}{nanoseconds:.0f} ns" if size else "0"
 
 
+def circumstances(setting: Setting, tool: Tool, count: int) -> Case:
+    """The setting, as far as it concerns the tool."""
+    (client, peer), interface = (lab.FAR, "far0") if setting.relay else (lab.NEAR, "near0")
+    label = "".join(letter if letter.isalnum() else "-" for letter in tool.name)
+    return Case(setting.title, client, peer, interface, lab.RAW / f"{setting.key}.{label}.pcap",
+                probes(tool, setting, count), {0} if setting.pinned else None, setting.delay_ms * lab.MS)
+
+
+def doubt(laboratory: lab.Lab, setting: Setting, tool: Tool, count: int) -> str:
+    """How far two tcpdumps at once are apart: no tool can be closer to the truth than that.
+
+    A segment that a kernel's TCP sends through a veth pair keeps its time of departure where a stamp of
+    arrival would stand, so that every tap reads the clock for itself, when its turn comes.
+    """
+    case = circumstances(setting, tool, count)
+    other = case.file.with_suffix(".second.pcap")
+    with lab.Dump(laboratory, case.interface, case.file), lab.Dump(laboratory, case.interface, other):
+        tool.run(case)
+    one, two = (Truth.read(file, case.client).probes for file in (case.file, other))
+    apart = {name: [abs(getattr(one[key], name)[0][0] - getattr(two[key], name)[0][0]) for key in one
+                    if key in two and one[key].answers and two[key].answers]
+             for name in ("sent", "answers")}
+    if not apart["sent"]:
+        raise lab.Missing(f"{tool.name} had no answers to compare two captures by")
+    return "Two tcpdumps at once: " + "; ".join(
+        f"{name} {span(percentile(values, 50), sign=False)} apart at the median, p99 "
+        f"{span(percentile(values, 99), sign=False)}, at most {span(max(values), sign=False)}"
+        for name, values in (("SYNs", apart["sent"]), ("answers", apart["answers"]))) + "."
+
+
 def one(laboratory: lab.Lab, setting: Setting, tool: Tool, count: int) -> tuple[Said, Truth, int]:
     """One run of one tool; what it said, what is true, how many packets nftables dropped."""
-    far = setting.delay_ms > 0
-    client, peer = lab.FAR if far else lab.NEAR
-    interface = "far0" if far else "near0"
-    label = "".join(letter if letter.isalnum() else "-" for letter in tool.name)
-    case = Case(setting.title, client, peer, interface, lab.RAW / f"{setting.key}.{label}.pcap",
-                probes(tool, setting, count), {0} if setting.pinned else None, setting.delay_ms * lab.MS)
+    case = circumstances(setting, tool, count)
     laboratory.drop(setting.drop_one_in)
-    with lab.Dump(laboratory, interface, case.file):
+    with lab.Dump(laboratory, case.interface, case.file):
         output = tool.run(case)
     dropped = laboratory.dropped() if setting.drop_one_in else 0
-    truth = Truth.read(case.file, client)
+    truth = Truth.read(case.file, case.client)
     said = tool.judge(output, truth, case)
     if setting.drop_one_in and truth.unanswered(tool.shared) and not dropped:
         raise lab.Missing("nftables counts no drops, though SYNs went unanswered")
@@ -129,7 +158,7 @@ def table(laboratory: lab.Lab, setting: Setting, present: list[Tool], binary: st
         if setting.busy:
             busy = laboratory.start([sys.executable, "-c", BUSY], cores={0})
             stack.callback(laboratory.end, busy, signal.SIGKILL)
-        if setting.delay_ms:
+        if setting.relay:
             half = str(setting.delay_ms / 2)
             forwarder = stack.enter_context(lab.Forwarder(laboratory, half, half))
         for tool in chosen:
@@ -139,11 +168,14 @@ def table(laboratory: lab.Lab, setting: Setting, present: list[Tool], binary: st
             true += [value for _, value in result[0].pairs]
             if result[0].remark:
                 remarks.append(f"{tool.name}: {result[0].remark}.")
+        if not setting.drop_one_in:
+            remarks.append(doubt(laboratory, setting, next((tool for tool in chosen if not tool.shared
+                                                            and not tool.single), chosen[0]), count))
     print("\n".join(printed) + "\n")
     if true:
         remarks.insert(0, f"True times: median {span(percentile(true, 50), sign=False)}, "
                           f"p99 {span(percentile(true, 99), sign=False)}.")
-    if setting.delay_ms:
+    if setting.relay:
         remarks.append(f"The forwarder passed on {forwarder.counts['forwarded']} frames and lost "
                        f"{forwarder.counts['lost']}.")
         if forwarder.counts["lost"]:

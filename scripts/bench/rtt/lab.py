@@ -167,6 +167,11 @@ class Lab:
     def mac(self, pid: int | None, name: str) -> str:
         return json.loads(self.run(pid, "ip", "-j", "link", "show", name))[0]["address"]
 
+    def many(self, pair: tuple[str, str], interface: str) -> None:
+        """From now on all of 10.0.0.0/8 is the peer, by the link with the addresses of `pair`."""
+        self.run(None, "ip", "route", "replace", "10.0.0.0/8", "via", pair[1], "dev", interface)
+        self.run(self.peer, "ip", "route", "replace", "local", "10.0.0.0/8", "dev", "lo")
+
     def drop(self, one_in: int | None) -> None:
         """From now on drops one SYN, or echo request, in so many, at random, in the peer's namespace."""
         table = "table ip bench\ndelete table ip bench\n"
