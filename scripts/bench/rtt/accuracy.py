@@ -72,12 +72,13 @@ def span(nanoseconds: float, sign: bool = True) -> str:
     return f"{plus}{nanoseconds:.0f} ns" if size else "0"
 
 
-def circumstances(setting: Setting, tool: Tool, count: int) -> Case:
+def circumstances(laboratory: lab.Lab, setting: Setting, tool: Tool, count: int) -> Case:
     """The setting, as far as it concerns the tool."""
-    (client, peer), interface = (lab.FAR, "far0") if setting.relay else (lab.NEAR, "near0")
+    (client, _), interface = (lab.FAR, "far0") if setting.relay else (lab.NEAR, "near0")
     label = "".join(letter if letter.isalnum() else "-" for letter in tool.name)
-    return Case(setting.title, client, peer, interface, lab.RAW / f"{setting.key}.{label}.pcap",
-                probes(tool, setting, count), {0} if setting.pinned else None, setting.delay_ms * lab.MS)
+    return Case(setting.title, client, laboratory.host(setting.relay), interface,
+                lab.RAW / f"{setting.key}.{label}.pcap", probes(tool, setting, count),
+                {0} if setting.pinned else None, setting.delay_ms * lab.MS)
 
 
 def doubt(laboratory: lab.Lab, setting: Setting, tool: Tool, count: int) -> str:
@@ -86,7 +87,8 @@ def doubt(laboratory: lab.Lab, setting: Setting, tool: Tool, count: int) -> str:
     A segment that a kernel's TCP sends through a veth pair keeps its time of departure where a stamp of
     arrival would stand, so that every tap reads the clock for itself, when its turn comes.
     """
-    case = circumstances(setting, tool, count)
+    case = circumstances(laboratory, setting, tool, count)
+    case.file = case.file.with_suffix(".first.pcap")
     other = case.file.with_suffix(".second.pcap")
     with lab.Dump(laboratory, case.interface, case.file), lab.Dump(laboratory, case.interface, other):
         tool.run(case)
@@ -104,7 +106,7 @@ def doubt(laboratory: lab.Lab, setting: Setting, tool: Tool, count: int) -> str:
 
 def one(laboratory: lab.Lab, setting: Setting, tool: Tool, count: int) -> tuple[Said, Truth, int]:
     """One run of one tool; what it said, what is true, how many packets nftables dropped."""
-    case = circumstances(setting, tool, count)
+    case = circumstances(laboratory, setting, tool, count)
     laboratory.drop(setting.drop_one_in)
     with lab.Dump(laboratory, case.interface, case.file):
         output = tool.run(case)
@@ -122,7 +124,7 @@ def probes(tool: Tool, setting: Setting, count: int) -> int:
 
 
 def header(setting: Setting, count: int) -> list[str]:
-    cells = ["tool", "probes", "median error", "p99", "worst", "no match"]
+    cells = ["tool", "probes", "median error", "p99", "worst", "no match", "missed"]
     if setting.drop_one_in:
         cells += ["packets lost, it says", "packets dropped, says nftables",
                   "probes without an answer, says the capture"]
@@ -140,7 +142,8 @@ def row(setting: Setting, tool: Tool, result: tuple[Said, Truth, int]) -> str:
                   span(max(errors, key=abs))]
     else:
         cells += ["–"] * 3
-    cells.append(str(said.unmatched))
+    missed = truth.answered(tool.shared) - len(errors) - said.unmatched
+    cells += [str(said.unmatched), str(missed)]
     if setting.drop_one_in:
         cells += ["–" if said.lost is None else str(said.lost), str(dropped), str(truth.unanswered(tool.shared))]
     return f"| {' | '.join(cells)} |"
@@ -193,9 +196,14 @@ def run(laboratory: lab.Lab, options: argparse.Namespace) -> None:
         raise lab.Missing("none of the tools is installed")
     settings = [setting for setting in SETTINGS if not options.cases or setting.key in options.cases]
     print(f"Linux {platform.release()}, {os.cpu_count()} CPUs, "
-          f"{lab.tcpdump_version()}. Error: reported minus the capture's; p99 and worst by size.\n")
+          f"{lab.tcpdump_version()}. Error: reported minus the capture's; p99 and worst by size. No match: "
+          "reports of which the capture cannot say what is true. Missed: answers on the wire without a "
+          "report.\n")
     for setting in settings:
         table(laboratory, setting, present, binary, options.count)
     print("Versions: " + ", ".join(f"{tool.name} {tool.release()}" for tool in present) + ".\n")
     for tool in present:
         print(f"    {tool.shown()}")
+    for setting in settings:
+        for name, more in setting.ours:
+            print(f"    {tools.ours(binary, name, *more).shown()}")

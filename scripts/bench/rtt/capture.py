@@ -142,3 +142,9 @@ class Truth:
         if shared:
             return self.transmissions() - sum(len(probe.answers) for probe in self.probes.values())
         return sum(not probe.answers for probe in self.probes.values())
+
+    def answered(self, shared: bool) -> int:
+        """Probes to which the wire brought an answer; `shared` as before."""
+        if shared:
+            return sum(len(probe.answers) for probe in self.probes.values())
+        return sum(bool(probe.answers) for probe in self.probes.values())

@@ -20,9 +20,8 @@ def run(laboratory: lab.Lab, options: argparse.Namespace) -> bool:
     binary = os.path.abspath(options.binary)
     if not os.access(binary, os.X_OK):
         raise lab.Missing(f"{options.binary} is not there: cargo build --release")
-    laboratory.many(lab.FAR, "far0")
     each = options.count * 10
-    targets = [f"10.0.0.{number + 1}:{lab.PORT}" for number in range(TARGETS)]
+    targets = [f"10.128.0.{number + 1}:{lab.PORT}" for number in range(TARGETS)]
     case = Case("credit", lab.FAR[0], targets[0], "far0", lab.RAW / "credit.pcap", each, None, 0)
     table = case.file.with_suffix(".csv")
     command = [binary, "rtt", *targets, "-c", str(each), "-i", "5ms", "-W", "2s", "-q",

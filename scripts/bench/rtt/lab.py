@@ -4,6 +4,8 @@
     near0 192.0.2.1    ------------------------------------ near1 192.0.2.2
     far0  198.51.100.1 ------------- mid0   mid1 ---------- far1  198.51.100.2
 
+The peer is all of 10.0.0.0/8 as well: 10.0.0.0/9 by the direct link, 10.128.0.0/9 by the other.
+
 No namespace has a name: each lives as long as its processes, and every process started here is killed
 by the kernel when this one dies, however it dies. So nothing is left behind, not by SIGKILL either.
 """
@@ -74,7 +76,7 @@ class Lab:
             if not shutil.which(program):
                 raise Missing(f"{program} is not installed")
         self.children: list[subprocess.Popen] = []
-        self.neighbours: dict[str, str] = {}
+        self.hosts = 0
         RAW.mkdir(parents=True, exist_ok=True)
 
     def __enter__(self) -> Lab:
@@ -156,6 +158,10 @@ class Lab:
             mine, theirs = self.mac(None, name), self.mac(self.peer, peer_name)
             self.run(None, "ip", "neigh", "replace", other, "lladdr", theirs, "dev", name)
             self.run(self.peer, "ip", "neigh", "replace", one, "lladdr", mine, "dev", peer_name)
+        # More addresses than will be needed: the lower half near, the upper half far.
+        self.run(None, "ip", "route", "add", "10.0.0.0/9", "via", NEAR[1], "dev", "near0")
+        self.run(None, "ip", "route", "add", "10.128.0.0/9", "via", FAR[1], "dev", "far0")
+        self.run(self.peer, "ip", "route", "add", "local", "10.0.0.0/8", "dev", "lo")
         # The forwarder passes frames on as they are; a checksum left to the card would stay undone.
         self.run(None, sys.executable, str(HERE / "plain.py"), "far0")
         self.run(self.peer, sys.executable, str(HERE / "plain.py"), "far1")
@@ -167,10 +173,14 @@ class Lab:
     def mac(self, pid: int | None, name: str) -> str:
         return json.loads(self.run(pid, "ip", "-j", "link", "show", name))[0]["address"]
 
-    def many(self, pair: tuple[str, str], interface: str) -> None:
-        """From now on all of 10.0.0.0/8 is the peer, by the link with the addresses of `pair`."""
-        self.run(None, "ip", "route", "replace", "10.0.0.0/8", "via", pair[1], "dev", interface)
-        self.run(self.peer, "ip", "route", "replace", "local", "10.0.0.0/8", "dev", "lo")
+    def host(self, far: bool) -> str:
+        """An address of the peer that no run has used yet.
+
+        The peer remembers the connections of tools that connect for a minute, and answers a SYN with the
+        same ports in another way than the first: the next tool would be told of the one before.
+        """
+        self.hosts += 1
+        return f"10.{128 if far else 0}.{self.hosts // 256 + 1}.{self.hosts % 256}"
 
     def drop(self, one_in: int | None) -> None:
         """From now on drops one SYN, or echo request, in so many, at random, in the peer's namespace."""

@@ -52,7 +52,6 @@ def run(laboratory: lab.Lab, options: argparse.Namespace) -> None:
     binary = os.path.abspath(options.binary)
     if not os.access(binary, os.X_OK):
         raise lab.Missing(f"{options.binary} is not there: cargo build --release")
-    laboratory.many(lab.NEAR, "near0")
     costs = [measure(laboratory, binary, size) for size in options.sizes or SIZES]
     print(f"Linux {platform.release()}, {os.cpu_count()} CPUs; every target once a second, {PROBES} times; "
           "the answering kernel's work is in part the sender's system time, as both are on this machine\n")

@@ -199,7 +199,7 @@ def tcptraceroute(output: str, truth: Truth, case: Case) -> Said:
     """One probe at a time, all with the same ports and number: its times are the answers in order."""
     line = next((line for line in output.splitlines() if re.match(r"\s*1 ", line)), "")
     marks = re.findall(r"([\d.]+) ms|(\*)", line)
-    times, answers = [nanos(time) for time, _ in marks if time], truth.each(case.floor, lab.MS)
+    times, answers = [nanos(time) for time, _ in marks if time], truth.each(case.floor, 900 * lab.MS)
     said = Said(lost=len(marks) - len(times), unmatched=max(0, len(times) - len(answers)))
     for reported, (_, true) in zip(times, answers):
         if true is None:
@@ -233,6 +233,7 @@ def shakedown(_: str, truth: Truth, case: Case) -> Said:
         else:
             said.pairs.append((int(row["handshake_ns"]), true))
     clocks = {row["clock"] for row in found if row["clock"]}
+    said.remark = f"clock {', '.join(sorted(clocks)) or 'none'}"
     ambiguous = sum(row["fate"] == "ambiguous" for row in found)
     if ambiguous:
         said.remark += f"; {ambiguous} probes ambiguous and left out of the times"
