@@ -189,6 +189,8 @@ def table(laboratory: lab.Lab, setting: Setting, present: list[Tool], binary: st
 def run(laboratory: lab.Lab, options: argparse.Namespace) -> None:
     """All tables that were asked for."""
     binary = os.path.abspath(options.binary)
+    if not options.tools and not os.access(binary, os.X_OK):
+        raise lab.Missing(f"{options.binary} is not there: cargo build --release")
     present = tools.present(tools.everything(binary))
     if options.tools:
         present = [tool for tool in present if any(tool.name.startswith(name) for name in options.tools)]
