@@ -14,6 +14,8 @@ mod namespace;
 mod netlink;
 mod oracle;
 mod patience;
+mod rtt;
+mod rtt_truth;
 mod run;
 mod selftest;
 mod servers;
@@ -72,6 +74,7 @@ fn main() -> ExitCode {
         capture::cases(),
         loss::cases(),
         verdicts::cases(),
+        rtt::cases(),
     ];
     let trials =
         cases.into_iter().flatten().map(|case| trial(case, refusal.clone(), required, &not_run));
