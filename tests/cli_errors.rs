@@ -56,6 +56,10 @@ fn what_is_missing_or_unknown_is_named() {
             "shakedown: the argument '--send <TEXT>' cannot be used with '--send-file <FILE>'",
         ),
         (
+            &["rtt", "h:1", "-c", "0"],
+            "shakedown: invalid value '0' for '--count <N>': write a number from 1 to 4294967295",
+        ),
+        (
             &["probe", "h:1", "--expect", "reset"],
             "shakedown: invalid value 'reset' for '--expect <ANSWER>' [possible values: open, \
              refused, filtered, unreachable, prohibited, invalid] (a similar value exists: 'refused')",

@@ -104,6 +104,40 @@ fn probes() {
     );
 }
 
+/// Losses and late answers among answered probes, all from one seed.
+const ROUGH: &str = "echo:loss=0.2,jitter=30ms,seed=4";
+
+#[test]
+fn round_trip_times() {
+    let line = "rtt 192.0.2.7:80 -c 12 -i 100ms -W 55ms";
+    insta::assert_snapshot!("rtt-80", told(ROUGH, line));
+    let mut wide = program(ROUGH, &format!("{line} --color always"));
+    wide.env("COLUMNS", "120");
+    insta::assert_snapshot!("rtt-120-colour", told_by(wide));
+    insta::assert_snapshot!("rtt-quiet", told(ROUGH, &format!("{line} -q")));
+    insta::assert_snapshot!("rtt-verbose", told(ROUGH, "rtt 192.0.2.7:80 -c 2 -v"));
+    insta::assert_snapshot!("rtt-fin", told("echo:dwell=30ms", "rtt 192.0.2.7:80 -c 3 -m fin"));
+    insta::assert_snapshot!(
+        "rtt-flows",
+        told(ROUGH, "rtt 192.0.2.7:80 -c 40 -i 50ms -q --flows 2 -g 5000")
+    );
+    insta::assert_snapshot!(
+        "rtt-several",
+        told("echo:ports=80", "rtt 192.0.2.7:80,81 [2001:db8::7]:80 -c 2 --warm-up 1")
+    );
+    insta::assert_snapshot!("rtt-silent", told("silent", "rtt 192.0.2.7:80 -c 2 -W 300ms"));
+    insta::assert_snapshot!(
+        "rtt-interrupted",
+        told("echo:delay=300ms,interrupt=1500ms", "rtt 192.0.2.7:80 -i 400ms")
+    );
+    // Rows on stdout send the report to stderr.
+    let Output { stdout, stderr, .. } = output(ROUGH, "rtt 192.0.2.7:80 -c 6 --csv - -q");
+    insta::assert_snapshot!("rtt-csv", String::from_utf8_lossy(&stdout));
+    assert!(String::from_utf8_lossy(&stderr).contains("6 packets transmitted"));
+    insta::assert_snapshot!("rtt-json", told(ROUGH, &format!("{line} --json")));
+    insta::assert_snapshot!("rtt-json-segments", told("echo", "rtt 192.0.2.7:80 -c 1 --json -v"));
+}
+
 #[test]
 fn json() {
     insta::assert_snapshot!("json-handshake", told(ECHO, &format!("{HANDSHAKE} --json")));
@@ -145,6 +179,15 @@ fn exit_statuses() {
         ("echo:ports=1", "probe 192.0.2.7:1-40", 1),
         ("echo:ports=1", "probe 192.0.2.7:1-40 --expect open,refused", 0),
         ("echo:interrupt=5ms", "probe 192.0.2.7:1", 1),
+        ("echo", "rtt 192.0.2.7:80 -c 2", 0),
+        ("echo:loss=0.5,seed=3", "rtt 192.0.2.7:80 -c 20 -i 100ms", 0),
+        ("silent", "rtt 192.0.2.7:80 -c 2 -W 100ms", 1),
+        ("closed", "rtt 192.0.2.7:80 -c 2", 1),
+        ("closed", "rtt 192.0.2.7:80 -c 2 --expect refused", 0),
+        ("echo:ports=80", "rtt 192.0.2.7:80,81 -c 2", 1),
+        ("echo:interrupt=1ms", "rtt 192.0.2.7:80", 1),
+        ("echo:interrupt=3s", "rtt 192.0.2.7:80", 0),
+        ("echo", "rtt 192.0.2.7:80 -i 0.5ms -c 1", 2),
         ("echo", "handshake 192.0.2.7", 2),
         ("nonsense", "handshake 192.0.2.7:80", 2),
         ("echo:seed=x", "probe 192.0.2.7:80", 2),
@@ -165,8 +208,14 @@ fn the_same_seed_prints_the_same_bytes_and_another_does_not() {
 
 #[test]
 fn a_reader_that_leaves_is_no_error() {
-    for line in ["handshake 192.0.2.7:80", "probe 192.0.2.7:1-400", "probe 192.0.2.7:1-400 --json"]
-    {
+    for line in [
+        "handshake 192.0.2.7:80",
+        "probe 192.0.2.7:1-400",
+        "probe 192.0.2.7:1-400 --json",
+        // Without end, as far as it is concerned.
+        "rtt 192.0.2.7:80 -i 10ms",
+        "rtt 192.0.2.7:80 -i 10ms --json",
+    ] {
         let mut child = program("echo", line)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -8,6 +8,7 @@ pub mod demo;
 pub mod doctor;
 pub mod env;
 pub mod exit;
+mod file;
 mod findings;
 mod ground;
 pub mod handshake;

@@ -185,15 +185,17 @@ fn reporter_on(
     if output.json {
         return Box::new(JsonReporter::new(out));
     }
-    Box::new(HumanReporter::new(
-        out,
-        Style {
-            color: environment.colours(output.color.color),
-            width: environment.width.map_or(DEFAULT_WIDTH, usize::from),
-            absolute: output.absolute,
-            verbosity: output.verbose,
-            quiet: output.quiet,
-            unicode: environment.utf8,
-        },
-    ))
+    Box::new(HumanReporter::new(out, style(output, environment)))
+}
+
+/// How a report for a person looks.
+pub(crate) fn style(output: &OutputArgs, environment: &Environment) -> Style {
+    Style {
+        color: environment.colours(output.color.color),
+        width: environment.width.map_or(DEFAULT_WIDTH, usize::from),
+        absolute: output.absolute,
+        verbosity: output.verbose,
+        quiet: output.quiet,
+        unicode: environment.utf8,
+    }
 }

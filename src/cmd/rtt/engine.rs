@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
+use std::net::SocketAddr;
 
 use anyhow::Context as _;
 
@@ -171,7 +172,7 @@ impl Engine {
             Ok(id) => {
                 let Due { target, index, warm_up, flow, due, .. } = due;
                 let stage = Stage::Opening;
-                let (patience, stepped, duplicates) = (None, false, 0);
+                let (patience, stepped, challenged, duplicates) = (None, false, false, 0);
                 let live = Live {
                     target,
                     index,
@@ -182,6 +183,7 @@ impl Engine {
                     stage,
                     patience,
                     stepped,
+                    challenged,
                     duplicates,
                 };
                 self.live.insert(id, live);
@@ -201,7 +203,7 @@ impl Engine {
     fn first_words(
         &self,
         target: u32,
-        (source, remote): (std::net::SocketAddr, std::net::SocketAddr),
+        (source, remote): (SocketAddr, SocketAddr),
         interface: String,
     ) -> Run {
         let at = self.parts.driver.now();
@@ -452,6 +454,19 @@ impl Engine {
     /// How a probe that counts was settled, for the books alone.
     pub(super) fn ledger(&mut self) -> &mut Ledger {
         &mut self.parts.ledger
+    }
+
+    /// What looks like a challenge ACK came from `to` for an earlier probe from `from`: the peer holds
+    /// on to what that has left, and has just been told to let go. A SYN that is under way is gone
+    /// with it, unless an answer shows otherwise.
+    pub(super) fn challenged(&mut self, from: SocketAddr, to: SocketAddr) {
+        let aims = &self.parts.aims;
+        let same = |live: &&mut Live| {
+            live.lease.address() == from && aims[live.target as usize].remote == to
+        };
+        if let Some(live) = self.live.values_mut().find(same) {
+            live.challenged = true;
+        }
     }
 
     /// A probe that is under way.

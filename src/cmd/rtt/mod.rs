@@ -31,10 +31,11 @@ use super::{Environment, ExitStatus, Wanted, data};
 use crate::cli::{Expect, RttArgs};
 use crate::driver::Driver;
 use crate::event::{RttEnd, RttRun, RttSink, RttTarget, Sink};
-use crate::net::linux::{DropCounter, Route, descriptors, privilege};
+use crate::net::linux::{Route, descriptors, privilege};
 use crate::net::{Facts, Wire};
 use crate::report::ClosedPipe;
 use crate::stats::{self, Schedule};
+use crate::time::Instant;
 
 /// Descriptors that are left for everything but guarded ports.
 const OTHER_DESCRIPTORS: u64 = 64;
@@ -59,9 +60,10 @@ pub fn run(args: &RttArgs, environment: &Environment) -> anyhow::Result<ExitStat
     let mut capture = Capture::open(&args.output, &ground)?;
     let incomplete = found.incomplete;
     let prepared = Prepared { plan, found, schedule, ground };
-    let (_, status) = prepared.run(args, |drops| {
-        capture.count_drops(drops);
-        outputs.listeners(&mut capture)
+    let targets = prepared.found.aims.len();
+    let (_, status) = prepared.run(args, |wire, start| {
+        capture.count_drops(wire.drop_counter());
+        outputs.listeners(&mut capture, targets, start)
     })?;
     let status = outputs.status(capture.status(status));
     Ok(if incomplete { ExitStatus::NotMeasured } else { status })
@@ -90,7 +92,7 @@ impl Prepared {
     fn run(
         self,
         args: &RttArgs,
-        listeners: impl FnOnce(Option<DropCounter>) -> Listeners,
+        listeners: impl FnOnce(&Carrier, Instant) -> Listeners,
     ) -> anyhow::Result<(RttEnd, ExitStatus)> {
         let Self { plan, found, schedule, ground } = self;
         let dice = ground.dice();
@@ -99,8 +101,9 @@ impl Prepared {
         let mut wire = ground.open_wire(&routes, &args.source)?;
         let desk = take_ports(&mut wire, &plan, &found)?;
         privilege::drop_all()?;
-        let Listeners { segments, out, reader } = listeners(wire.drop_counter());
-        let run = describe(&plan, &schedule, &desk, &wire, &found);
+        let start = wire.now() + LEAD;
+        let Listeners { segments, out, reader } = listeners(&wire, start);
+        let run = describe(&plan, &schedule, &desk, (&wire, start), &found);
         let flows_each = usize::from(plan.fixed);
         let wanted = Wanted::new(&args.expect, Expect::Open);
         let inbox = Inbox::default();
@@ -161,11 +164,10 @@ fn describe(
     plan: &Plan,
     schedule: &stats::Plan,
     desk: &PortDesk,
-    wire: &Carrier,
+    (wire, start): (&Carrier, Instant),
     found: &Found,
 ) -> RttRun {
     let Facts { clock, guard, .. } = *wire.facts();
-    let start = wire.now() + LEAD;
     let target = |(name, aim): (&String, &Aim)| {
         let port = match desk.fixed_ports(aim.lane.source, aim.copy).as_slice() {
             [only] => *only,

@@ -37,8 +37,14 @@ impl Engine {
     /// A segment came for a probe that is over.
     fn late(&mut self, id: FlowId, stamp: Stamp, packet: &Packet) -> anyhow::Result<()> {
         let clock = self.parts.run.clock;
-        let Some(answer) = answer(&packet.segment) else { return Ok(()) };
         let Some(ghost) = self.memory.find(id) else { return Ok(()) };
+        let Some(answer) = answer(&packet.segment) else {
+            let (from, to) = (ghost.probe.from, ghost.remote);
+            if packet.segment.flags == Flags::ACK && packet.segment.payload.is_empty() {
+                self.challenged(from, to);
+            }
+            return Ok(());
+        };
         let best = self.parts.ledger.best(ghost.probe.target);
         let again = ghost.probe.answer.is_some();
         if again && ghost.probe.answer != Some(answer) {

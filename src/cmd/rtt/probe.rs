@@ -42,6 +42,8 @@ pub(super) struct Live {
     pub(super) patience: Option<Instant>,
     /// The wall clock was set while it was under way.
     pub(super) stepped: bool,
+    /// The peer has answered its SYN by a challenge ACK (RFC 5961 §4), for an earlier probe.
+    pub(super) challenged: bool,
     /// Times that its SYN-ACK came again.
     pub(super) duplicates: u32,
 }
@@ -98,14 +100,21 @@ pub(super) struct Terms {
 const REPETITION: Duration = Duration::from_millis(990);
 
 /// Why an answer to the only SYN is not timed.
-pub(super) const REPEATED: &str = "it took a second more than the best: it may be the repetition of a \
-                                   SYN-ACK that was lost";
+pub(super) const REPEATED: &str =
+    "it took a second: it may be the repetition of a SYN-ACK that was lost";
 
-/// Whether an answer that took so long may be the repetition of one that was lost. A path that always
-/// takes so long has shown it by its best time, the first answer excepted.
+/// Whether an answer that took so long may be the repetition of one that was lost. A path on which
+/// every answer takes so long shows it by its best time, once there is one.
 pub(super) fn may_be_repeated(took: Duration, best: Option<Duration>) -> bool {
-    took >= best.unwrap_or_default() + REPETITION
+    match best {
+        Some(best) if best >= REPETITION => took >= best + REPETITION,
+        _ => took >= REPETITION,
+    }
 }
+
+/// Why a probe has no time whose SYN met what an earlier one left behind.
+const CHALLENGED: &str = "the peer still had the connection of an earlier probe from this port: a RST \
+                          of ours was lost";
 
 /// What became of a probe, with how that is counted; nothing of it is settled where the run ended
 /// before an answer came.
@@ -119,7 +128,12 @@ pub(super) fn assess(
     let outcome = findings::opening(flow);
     let attempts = u32::try_from(timeline.syns.len()).unwrap_or(u32::MAX);
     let (answer, answered) = answer_of(flow, outcome);
+    let challenged = live.challenged && answer.is_none();
+    // Whatever is behind the port answered, and it is open.
+    let (outcome, answer) =
+        if challenged { (Outcome::Open, Some(Answer::Open)) } else { (outcome, answer) };
     let rtt = match timeline.rtt() {
+        _ if challenged => Err(CHALLENGED),
         Ok(Some(rtt)) if answer == Some(Answer::Open) && may_be_repeated(rtt.value, terms.best) => {
             Err(REPEATED)
         }

@@ -79,7 +79,7 @@ fn run(network: &str, words: &str) -> (Heard, RttEnd, ExitStatus) {
     let (segments, out) = (Box::new(recorder.clone()), Box::new(recorder.clone()));
     let prepared = Prepared { plan, found, schedule, ground };
     let (end, status) = prepared
-        .run(&args, |_| Listeners { segments, out, reader: ClosedPipe::default() })
+        .run(&args, |_, _| Listeners { segments, out, reader: ClosedPipe::default() })
         .expect("a run");
     let heard = Rc::into_inner(recorder.0).expect("the run is over").into_inner();
     (heard, end, status)
@@ -354,4 +354,15 @@ fn the_last_word_on_a_probe_comes_once_and_sums_to_the_account() {
     let figures = heard.accounts[0].times(Phase::Handshake).expect("timed").figures();
     assert_eq!(figures.count, timed.count() as u64);
     assert_eq!(figures.avg_ns, sum.checked_div(figures.count));
+}
+
+#[test]
+fn a_port_that_is_still_half_open_at_the_peer_is_no_loss_of_the_network() {
+    // Our second segment is the RST after the first answer: it is lost, so that the peer still
+    // expects the rest of that handshake when the next SYN comes from the same port.
+    let (heard, ..) = run("echo:drop=tx2", &format!("{ONE} -c 3 -i 200ms -W 150ms -g 5000"));
+    assert_eq!(fates(&heard.told), [Fate::Answered, Fate::Ambiguous, Fate::Answered]);
+    let remark = heard.told.iter().find(|it| it.index == 1).and_then(|it| it.remark);
+    assert!(remark.is_some_and(|why| why.contains("a RST of ours was lost")), "{remark:?}");
+    assert_eq!(heard.accounts[0].counts().lost, 0);
 }

@@ -124,6 +124,27 @@ pub(in crate::report) fn wrap_text(text: &str, paint: Paint, columns: usize) -> 
     wrap(text.split(' ').map(|word| Span::new(word, paint)).collect(), " ", columns)
 }
 
+/// The beginning of a row of spans that takes at most `columns`.
+pub(in crate::report) fn cut(spans: Vec<Span>, columns: usize) -> Vec<Span> {
+    let mut left = columns;
+    let mut kept = Vec::new();
+    for mut span in spans {
+        if span.width() > left {
+            let fits = span
+                .text
+                .char_indices()
+                .find(|(at, character)| span.text[..at + character.len_utf8()].width() > left);
+            let end = fits.map_or(span.text.len(), |(at, _)| at);
+            span.text.truncate(end);
+            kept.push(span);
+            break;
+        }
+        left -= span.width();
+        kept.push(span);
+    }
+    kept
+}
+
 /// Bytes of the longest beginning of `text` that takes at most `columns`; at least one character, so
 /// that whoever breaks a line there gets on.
 pub(in crate::report) fn head_within(text: &str, columns: usize) -> usize {

@@ -8,8 +8,8 @@
 //! | field | |
 //! |---|---|
 //! | `v` | schema version, 1. Fields may be added within a version, never renamed or removed |
-//! | `type` | `run`, `segment`, `transition`, `confirmed`, `retracted`, `icmp`, `notice`, `probe`, `check`, `target`, `summary` |
-//! | `flow` | which connection or probe of the run, from 0 |
+//! | `type` | `run`, `segment`, `transition`, `confirmed`, `retracted`, `icmp`, `notice`, `probe`, `late`, `duplicate`, `statistics`, `interim`, `check`, `target`, `summary` |
+//! | `flow` | which connection or probe of the run, from 0; in records of `rtt` only where they are about one |
 //!
 //! What is absent is left out; it is never 0, `NaN` or `null`. Times are integer nanoseconds.
 //! `at_ns` counts from the first `run` record of the stream, on a monotonic axis, and may be
@@ -75,6 +75,50 @@
 //!   application; 0 where both came in one segment), `bytes_after_fin`, `half_close` (`honoured`,
 //!   `collapsed`, `reset`, `ignored`), `fin_attempts`, `fins_reacknowledged`, `time_wait_ns`,
 //!   `our_state`, `peer_state`.
+//!
+//! ## Repeated probes
+//!
+//! What `rtt` prints, by [`crate::report::rtt::RttJsonReporter`]. Times whose names end in `at_ns`,
+//! `due_ns`, `sent_ns` and `answered_ns` count from the moment at which the first probe is due.
+//!
+//! **`run`**, one for each target, before all others: `at_ns` 0; `unix_ns`; `command` `rtt`;
+//! `version`; `target`; `target_index` from 0; `source` {`addr`; `port` where it is fixed, `ports`
+//! where several take turns}; `interface`; `clock`; `guard`; `method` (`syn`, `handshake`, `fin`,
+//! `data`); `interval_ns` from one probe of a target to its next; `count` of probes of each target,
+//! absent where there is no end to it; `warm_up` probes before those; `timeout_ns`.
+//!
+//! **`probe`**, when its answer came or its time ran out: `flow` (its connection), `seq` from 1,
+//! `target`, `target_index`, `index` (as in the rows of `--csv`: `seq` less 1), `outcome`, `fate`
+//! (`answered`, `ambiguous`, `refused`, `icmp`, `late`, `lost`, `in-flight` where the run ended
+//! first), `answer` (`open`, `refused`, `icmp`), `rtt_ns` where it counts in the figures, `phases`
+//! {`data_ack_ns`, `fin_ack_ns`, `peer_fin_ns`}, `clock` (the worse of those of its intervals),
+//! `attempts` (SYNs sent), `first_try` (`answered`, `lost`, `unknown`), `duplicates` where there are
+//! any, `warm_up` (whether it counts in no figure), `source` {`addr`, `port`}, `iss`, `due_ns`,
+//! `sent_ns`, `answered_ns`, `answered_by`, `remark` (why something is not there).
+//!
+//! **`late`**, the same fields, of a probe that was `lost` before and was answered after all.
+//! **`duplicate`**, the same fields, of a probe that was answered again, with `at_ns` and `at_clock`
+//! of that answer.
+//!
+//! **`statistics`**, before each `interim` and before the `summary`: for each target, for each of its
+//! fixed source ports if there are several, and for all targets if there are several, one for each
+//! `phase` (`handshake`, `data-ack`, `fin-ack`, `peer-fin`): `target` (absent: all), `source_port`
+//! (absent: all), `times` {`count`, `min_ns`, `avg_ns`, `max_ns`, `mdev_ns`, `p50_ns`, `p90_ns`,
+//! `p95_ns`, `p99_ns`, `p999_ns`, `jitter_ns` (RFC 3550), `percentile_error_ppm`: by how many
+//! millionths a percentile may be wrong}, and with the handshake `probes` {`sent`; the classes
+//! `answered`, `ambiguous`, `refused`, `icmp`, `late`, `lost`, `in_flight`, whose sum is `sent`;
+//! `first_answered`, `first_lost`, `first_unknown`; `duplicates`, `reordered`; `lost_percent`,
+//! `late_percent`, `first_lost_percent`, `attempts_per_success`}.
+//!
+//! **`interim`**, how it stands when the user asks: `elapsed_ns`; `traffic`; `probes` of all targets;
+//! `left_out` {`unstamped`, `stepped`: intervals, `unsent`: probes}; `schedule` {`late`: by how much
+//! probes left after their time, with the fields of `times`; `overrun`, `missed`: probes}; `error`,
+//! by how much an interval may be wrong: {`total_ns`, absent where there is no bound;
+//! `resolution_ns`, `rate_ns`, `conversion_ns`, `scheduling` (whether a stamp is of this process),
+//! `transmit_clock`, `receive_clock`, `longest_ns` for which it holds, `included` in the intervals
+//! beside the network}, absent without an interval; `drops` (packets lost between the kernel and us);
+//! `clock_steps`. **`summary`** has those fields in place of `handshake`, `close` and `probes` by
+//! outcome.
 
 pub(crate) mod ascii;
 pub(in crate::report) mod records;
@@ -113,6 +157,11 @@ impl<W: Write> JsonReporter<W> {
     /// The writer, for whoever wants what was written to memory.
     pub fn into_inner(self) -> W {
         self.out
+    }
+
+    /// Continues a stream whose `at_ns` count from `origin`.
+    pub const fn continuing(out: W, origin: Instant) -> Self {
+        Self { out, origin: Some(origin), is_ipv6: false }
     }
 
     fn line(&mut self, flow: FlowId, name: &'static str, record: impl Serialize) -> io::Result<()> {

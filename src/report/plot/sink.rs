@@ -10,7 +10,7 @@ use crate::stats::{Account, Distribution, Fate, Phase};
 use crate::time::nanos_of;
 
 /// Points that are kept at most: 16 MB.
-const MOST: usize = 400_000;
+pub(super) const MOST: usize = 400_000;
 
 /// Series that the legend and the eye can tell apart.
 const SERIES: usize = 8;
@@ -53,7 +53,7 @@ impl<'a> PlotSink<'a> {
         Self::keeping(MOST, finished)
     }
 
-    fn keeping(most: usize, finished: impl FnMut(&str) -> io::Result<()> + 'a) -> Self {
+    pub(super) fn keeping(most: usize, finished: impl FnMut(&str) -> io::Result<()> + 'a) -> Self {
         Self {
             finished: Box::new(finished),
             most,
@@ -64,6 +64,12 @@ impl<'a> PlotSink<'a> {
             grid: FINEST,
             lost: 0,
         }
+    }
+
+    /// Points that are kept.
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> usize {
+        self.answered.len() + self.special.len()
     }
 
     fn probe(&mut self, probe: &RttProbe, run: &RttRun) {

@@ -1,6 +1,9 @@
 //! What the picture shows, and that it is well-formed whatever it is given.
 
+use super::sink::MOST;
 use super::*;
+use crate::event::Method;
+use crate::report::rtt::testkit::{Becomes, Stage};
 
 fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -129,4 +132,80 @@ fn two_paths_and_an_outage() {
     assert_eq!([svg.matches(" c0").count(), svg.matches(" c1").count()], [3, 3]);
     assert!(svg.contains("flow 1, source port 40001"));
     assert_eq!(svg.matches("class=\"mark lost\"").count(), 2, "in the strip and in the legend");
+}
+
+/// The picture of a run, drawn with so many points at most.
+fn drawn(stage: &mut Stage, most: usize, probes: impl Iterator<Item = Becomes>) -> String {
+    let mut picture = String::new();
+    let mut sink = PlotSink::keeping(most, |text| {
+        picture = text.to_owned();
+        Ok(())
+    });
+    stage.begin(&mut sink);
+    probes.for_each(|becomes| stage.probe(&mut sink, becomes));
+    stage.end(&mut sink);
+    drop(sink);
+    assert_well_formed(&picture);
+    picture
+}
+
+#[test]
+fn a_run_is_drawn_when_it_is_over() {
+    let mut stage = Stage::new(Method::Syn, &["<a>:1", "b:2"]);
+    let probes = [
+        Becomes::Open(210),
+        Becomes::Open(400),
+        Becomes::Lost,
+        Becomes::Late(2_100_000),
+        Becomes::Refused(190),
+        Becomes::InFlight,
+    ];
+    let picture = drawn(&mut stage, MOST, probes.into_iter());
+    assert!(picture.contains("<title>rtt 2 targets</title>"), "{picture}");
+    assert!(picture.contains("syn every 1 s, kernel clock; 6 probes, 1 lost</text>"), "{picture}");
+    assert!(picture.contains("&lt;a&gt;:1") && picture.contains(">b:2<"), "{picture}");
+}
+
+#[test]
+fn phases_and_ports_are_series_of_their_own() {
+    let labels = |stage: &mut Stage| {
+        let picture = drawn(stage, MOST, (0..8).map(|_| Becomes::Phases(400, 50, Some(1_200))));
+        let labels = ["handshake", "fin-ack", "peer-fin", "port 40000", "port 40001"];
+        labels.map(|label| picture.contains(&format!(">{label}<")))
+    };
+    assert_eq!(labels(&mut Stage::new(Method::Fin, &["a:1"])), [true, true, true, false, false]);
+    let mut stage = Stage::new(Method::Syn, &["a:1"]);
+    stage.run.fixed_ports = vec![40_000, 40_001];
+    assert_eq!(labels(&mut Stage::of(stage.run)), [false, false, false, true, true]);
+}
+
+#[test]
+fn a_run_too_long_to_be_kept_is_thinned_and_its_losses_are_not() {
+    let mut stage = Stage::new(Method::Syn, &["a:1"]);
+    let becomes = |i: u64| match i {
+        // The curve must not take the few slow ones that are kept for many.
+        _ if i % 1_000 == 500 => Becomes::Lost,
+        _ if i % 10 == 0 => Becomes::Refused(2_000),
+        _ => Becomes::Open(200 + i % 7),
+    };
+    let picture = drawn(&mut stage, 1_000, (0..20_000).map(becomes));
+    assert!(picture.contains("; 1 of 64 answered probes drawn, all in the curve"), "{picture}");
+    let lost = picture.lines().find(|line| line.contains("\"mark lost\"")).unwrap();
+    assert_eq!(lost.matches('M').count(), 20, "{lost}");
+    // One in ten takes 2 ms: the curve stays at 90 % until there.
+    let curve = picture.lines().find(|line| line.contains("mark line c0")).unwrap();
+    let whole = drawn(&mut Stage::new(Method::Syn, &["a:1"]), MOST, (0..20_000).map(becomes));
+    assert_eq!(Some(curve), whole.lines().find(|line| line.contains("mark line c0")));
+}
+
+#[test]
+fn memory_is_bounded_whatever_happens() {
+    let mut stage = Stage::new(Method::Syn, &["a:1"]);
+    let mut sink = PlotSink::keeping(400, |_| Ok(()));
+    stage.begin(&mut sink);
+    for i in 0..5_000_u64 {
+        // Every place of the picture has its refusal.
+        stage.probe(&mut sink, Becomes::Refused(1 + (i * 7_919) % 1_000_000));
+        assert!(sink.kept() <= 400, "{}", sink.kept());
+    }
 }

@@ -77,6 +77,8 @@ impl<W: Write> RttJsonReporter<W> {
         for (number, (target, account)) in run.targets.iter().zip(view.accounts).enumerate() {
             self.of_account(view, Some(&target.name), None, account)?;
             let own = view.flows.get(number * flows..(number + 1) * flows).unwrap_or_default();
+            // A single port's figures are the target's.
+            let own = if flows > 1 { own } else { &[] };
             for (port, account) in run.fixed_ports.iter().zip(own) {
                 self.of_account(view, Some(&target.name), Some(*port), account)?;
             }

@@ -21,12 +21,21 @@ pub(super) enum Why {
     Duplicate(Stamp),
 }
 
-/// The words of the line; `explain`: what a RST times is said in full.
+/// How much a line says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Wording {
+    /// What a RST times is said in full.
+    pub(super) explain: bool,
+    /// Who answered is said also where it is the target itself.
+    pub(super) peer: bool,
+}
+
+/// The words of the line.
 pub(super) fn words(
     probe: &RttProbe,
     why: Why,
     run: &RttRun,
-    explain: bool,
+    wording: Wording,
     style: &Style,
 ) -> Vec<Span> {
     let mut words = match (probe.sent, probe.fate) {
@@ -36,13 +45,13 @@ pub(super) fn words(
             let text = format!("seq={} in flight: neither answered nor lost", seq(probe));
             vec![Span::new(text, Paint::Warn)]
         }
-        _ => answered(probe, why, run),
+        _ => answered(probe, why, run, wording),
     };
     if style.verbosity > 0 {
         words.extend(details(probe, run).into_iter().map(|word| Span::new(word, Paint::Dim)));
     }
     words.extend(
-        remarks(probe, why, explain)
+        remarks(probe, why, wording.explain)
             .into_iter()
             .map(|(text, paint)| Span::new(style.reason(&format!("({text})")), paint)),
     );
@@ -63,7 +72,7 @@ fn silence(probe: &RttProbe, run: &RttRun) -> String {
     text
 }
 
-fn answered(probe: &RttProbe, why: Why, run: &RttRun) -> Vec<Span> {
+fn answered(probe: &RttProbe, why: Why, run: &RttRun, wording: Wording) -> Vec<Span> {
     let (word, paint) = match probe.answer {
         Some(Answer::Open) => ("SYN-ACK", Paint::Good),
         Some(Answer::Refused) => ("RST", Paint::Bad),
@@ -76,8 +85,12 @@ fn answered(probe: &RttProbe, why: Why, run: &RttRun) -> Vec<Span> {
         Why::Duplicate(_) => vec![Span::new("DUP:", Paint::Warn)],
     };
     words.push(Span::new(word, paint));
-    words.push(Span::plain("from"));
-    words.push(Span::plain(format!("{}:", peer(probe, run))));
+    let to = run.targets.get(probe.target as usize).map(|target| target.to.ip());
+    let itself = probe.answered_by.is_none_or(|by| Some(by.address) == to);
+    if wording.peer || !itself {
+        words.push(Span::plain("from"));
+        words.push(Span::plain(format!("{}:", peer(probe, run))));
+    }
     words.push(Span::plain(format!("seq={}", seq(probe))));
     words.extend(times(probe, why));
     words.extend(probe.answered_by.map(|by| Span::plain(format!("ttl={}", by.ttl))));

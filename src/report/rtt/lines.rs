@@ -4,17 +4,17 @@ use std::io::{self, Write};
 
 use unicode_width::UnicodeWidthStr;
 
-use super::line::{self, Why};
+use super::line::{self, Why, Wording};
 use super::summary;
 use crate::event::{RttEvent, RttProbe, RttRun, RttSink, RttView};
 use crate::net::GuardKind;
-use crate::report::human::paint::{Paint, Span, render, wrap, wrap_text};
+use crate::report::human::paint::{Paint, Span, render, width, wrap, wrap_text};
 use crate::report::human::{Lines, Style, hang, named};
 use crate::report::units;
 use crate::stats::Answer;
 
 /// Columns of the longest target's name to which shorter ones are filled up.
-const NAME: usize = 28;
+const NAME: usize = 24;
 
 /// Prints each probe on its line the moment its fate is known, and the statistics at the end. Needs
 /// no terminal.
@@ -60,14 +60,21 @@ impl<W: Write> LinesReporter<W> {
         let refused = probe.answer == Some(Answer::Refused);
         let explain = refused && !self.explained;
         self.explained |= refused;
-        let mut words = line::words(probe, why, run, explain, &self.style);
+        let columns = self.style.columns() - 2;
+        let mut wording = Wording { explain, peer: self.name == 0 };
+        let mut words = line::words(probe, why, run, wording, &self.style);
+        // Whoever reads lines with a program had better find each on one.
+        if wording.peer && width(&words) + words.len() > columns {
+            wording.peer = false;
+            words = line::words(probe, why, run, wording, &self.style);
+        }
         if self.name > 0 {
             let name = run.targets.get(probe.target as usize).map_or("", |target| &target.name);
             let name = self.style.safe(name);
             let gap = " ".repeat(self.name.saturating_sub(name.width()));
             words.insert(0, Span::new(name + &gap, Paint::Bold));
         }
-        text(&hang(wrap(words, " ", self.style.columns() - 2), 2), &self.style)
+        text(&hang(wrap(words, " ", columns), 2), &self.style)
     }
 }
 

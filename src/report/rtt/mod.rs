@@ -11,10 +11,15 @@ mod histogram;
 mod json;
 mod line;
 mod lines;
+mod live;
 mod overview;
 mod statistics;
 mod summary;
 mod table;
+#[cfg(test)]
+pub(in crate::report) mod testkit;
+#[cfg(test)]
+mod tests;
 
 pub use account::{account, measurement, schedule};
 pub use csv::{CsvWriter, Row};
@@ -23,5 +28,6 @@ pub use footer::footer;
 pub use histogram::histogram;
 pub use json::RttJsonReporter;
 pub use lines::LinesReporter;
+pub use live::{LiveReporter, Size};
 pub use statistics::Statistics;
 pub use table::table;

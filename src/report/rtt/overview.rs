@@ -28,12 +28,14 @@ struct Column {
     head: &'static str,
     goes: u8,
     cells: Vec<String>,
+    /// Columns of the widest of them.
+    width: usize,
 }
 
 impl Column {
-    fn width(&self) -> usize {
-        let cells = self.cells.iter().map(|cell| cell.width()).max().unwrap_or(0);
-        cells.max(self.head.len())
+    fn new(head: &'static str, goes: u8, cells: Vec<String>) -> Self {
+        let widest = cells.iter().map(|cell| cell.width()).max().unwrap_or(0);
+        Self { head, goes, cells, width: widest.max(head.len()) }
     }
 }
 
@@ -43,15 +45,15 @@ pub(super) fn overview(rows: &[Row<'_>], what: &str, style: &Style) -> String {
     let names: Vec<String> = rows.iter().map(|row| style.safe(row.name)).collect();
     let longest = names.iter().map(|name| name.width()).chain([what.len()]).max().unwrap_or(0);
     let columns = fitting(columns(rows, style), style.columns() - 2 - longest.min(NAME));
-    let taken: usize = columns.iter().map(|column| column.width() + 1).sum();
+    let taken: usize = columns.iter().map(|column| column.width + 1).sum();
     let room = longest.min(style.columns().saturating_sub(2 + taken)).max(1);
-    let heads = columns.iter().map(|column| pad(column.head, column.width()));
+    let heads = columns.iter().map(|column| pad(column.head, column.width));
     let mut out =
         vec![vec![Span::new(format!("  {what:<room$}{}", heads.collect::<String>()), Paint::Bold)]];
     for (number, name) in names.iter().enumerate() {
         let cells: String = columns
             .iter()
-            .map(|column| pad(column.cells.get(number).map_or("", |cell| cell), column.width()))
+            .map(|column| pad(column.cells.get(number).map_or("", |cell| cell), column.width))
             .collect();
         let name = shortened(name, room, style.unicode);
         let gap = " ".repeat(room.saturating_sub(name.width()));
@@ -60,8 +62,8 @@ pub(super) fn overview(rows: &[Row<'_>], what: &str, style: &Style) -> String {
         out.push(vec![Span::new(mark, paint), Span::new(format!("{name}{gap}{cells}"), paint)]);
     }
     let mut text: String = out.iter().map(|line| render(line, style.color) + "\n").collect();
-    if let Some((_, percent)) = worst {
-        text += &format!("! loses most: {percent:.1} %\n");
+    if let Some((at, _)) = worst {
+        text += &format!("! loses most: {}\n", loss(rows[at].counts));
     }
     text
 }
@@ -76,10 +78,8 @@ fn worst(rows: &[Row<'_>]) -> Option<(usize, f64)> {
 }
 
 fn columns(rows: &[Row<'_>], style: &Style) -> Vec<Column> {
-    let column = |head, goes, cell: &dyn Fn(&Row<'_>) -> String| Column {
-        head,
-        goes,
-        cells: rows.iter().map(cell).collect(),
+    let column = |head, goes, cell: &dyn Fn(&Row<'_>) -> String| {
+        Column::new(head, goes, rows.iter().map(cell).collect())
     };
     let time = |read: fn(&Figures) -> Option<u64>| {
         move |row: &Row<'_>| {
@@ -113,7 +113,7 @@ fn columns(rows: &[Row<'_>], style: &Style) -> Vec<Column> {
 /// Those that fit into `room`; the dispensable go first.
 fn fitting(mut columns: Vec<Column>, room: usize) -> Vec<Column> {
     for goes in 1..=5 {
-        let taken: usize = columns.iter().map(|column| column.width() + 1).sum();
+        let taken: usize = columns.iter().map(|column| column.width + 1).sum();
         if taken <= room {
             break;
         }

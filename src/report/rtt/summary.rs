@@ -35,7 +35,8 @@ pub(super) fn ended(view: &RttView<'_>, style: &Style) -> String {
     }
     sections.push(whole_run(view, style));
     sections.retain(|section| !section.is_empty());
-    format!("\n{}", sections.join("\n"))
+    let text = sections.join("\n");
+    if style.quiet { text } else { format!("\n{text}") }
 }
 
 /// How it stands: a block for each target.
@@ -48,15 +49,15 @@ pub(super) fn interim(view: &RttView<'_>, style: &Style) -> String {
         if let Some(percent) = counts.unanswered_percent() {
             line += &format!(", {percent:.1} % loss");
         }
-        for (number, class) in [
-            (counts.in_flight, "in flight"),
-            (counts.late, "late"),
-            (counts.refused, "refused"),
-            (counts.duplicates, "duplicates"),
-        ] {
+        for (number, class) in
+            [(counts.in_flight, "in flight"), (counts.late, "late"), (counts.refused, "refused")]
+        {
             if number > 0 {
                 line += &format!(", {number} {class}");
             }
+        }
+        if counts.duplicates > 0 {
+            line += &format!(", {}", units::count(counts.duplicates, "duplicate"));
         }
         for phase in view.run.method.phases() {
             let figures = figures(account, *phase);
@@ -120,11 +121,15 @@ fn details(view: &RttView<'_>, account: &Account, flows: &[Account], style: &Sty
         sections.push(table(&columns, style.columns(), style.charset()));
     }
     for phase in phases {
-        let Some(times) = account.times(*phase) else { continue };
+        let enough = |times: &&Distribution| times.count() >= ENOUGH;
+        let Some(times) = account.times(*phase).filter(enough) else { continue };
         sections.push(drawn(*phase, times, style));
     }
     sections
 }
+
+/// Intervals from which on a histogram says more than they themselves.
+const ENOUGH: u64 = 20;
 
 /// A histogram with its title.
 fn drawn(phase: Phase, times: &Distribution, style: &Style) -> String {
