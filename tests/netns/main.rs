@@ -14,6 +14,7 @@ mod namespace;
 mod netlink;
 mod oracle;
 mod patience;
+mod relay;
 mod rtt;
 mod rtt_truth;
 mod run;
@@ -26,6 +27,7 @@ mod sniffer;
 mod sockets;
 mod truth;
 mod tshark;
+mod tun;
 mod verdicts;
 
 use anyhow::Result;

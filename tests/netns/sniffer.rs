@@ -214,7 +214,8 @@ fn mark_in(packet: &[u8], port: u16) -> Option<u64> {
     (is_mark && to == port).then(|| u64::from_be_bytes(payload))
 }
 
-fn parse(packet: &[u8]) -> Option<Seen> {
+/// Reads a TCP segment in an IP packet.
+pub(crate) fn parse(packet: &[u8]) -> Option<Seen> {
     let word = |bytes: &[u8], at: usize| -> Option<u32> {
         Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
     };
