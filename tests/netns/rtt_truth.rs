@@ -239,7 +239,7 @@ impl Exchange {
     }
 
     /// For a failure's message.
-    fn text(&self, start: i64) -> String {
+    pub(crate) fn text(&self, start: i64) -> String {
         let line = |(seen, range): &(Seen, RangeInclusive<i64>)| {
             let way = if seen.outgoing { "out" } else { "in" };
             let Seen { flags, seq, ack, length, .. } = seen;
