@@ -127,7 +127,7 @@ fn is_the_wires(
         ensure!(statistics["times"]["count"] == 200, "{statistics}");
     }
     if method != "syn" {
-        server.idle()?;
+        ensure_all_served(topology, &server, &truth)?;
         ensure!(server.accepted() == 200, "{} were accepted", server.accepted());
         patience::until("the server's sockets to close", || {
             let left = sockets::table(&topology.server)?;
@@ -146,6 +146,17 @@ fn is_the_wires(
         }
     }
     Ok(())
+}
+
+/// Waits until the server's application has seen the end of each connection.
+fn ensure_all_served(topology: &Topology, server: &Server, truth: &Truth) -> Result<()> {
+    server.idle().with_context(|| {
+        let left = sockets::table(&topology.server).unwrap_or_default();
+        let ports: Vec<u16> = left.iter().map(|entry| entry.remote_port).collect();
+        let theirs = truth.exchanges.iter().filter(|((port, _), _)| ports.contains(port));
+        let texts: String = theirs.map(|(_, exchange)| exchange.text(0)).collect();
+        format!("{left:?}{texts}")
+    })
 }
 
 /// The application never hears of it, and the kernel forgets it at our RST, the only one there is.
