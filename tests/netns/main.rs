@@ -16,6 +16,7 @@ mod oracle;
 mod patience;
 mod relay;
 mod rtt;
+mod rtt_faults;
 mod rtt_truth;
 mod run;
 mod selftest;
@@ -77,6 +78,7 @@ fn main() -> ExitCode {
         loss::cases(),
         verdicts::cases(),
         rtt::cases(),
+        rtt_faults::cases(),
     ];
     let trials =
         cases.into_iter().flatten().map(|case| trial(case, refusal.clone(), required, &not_run));

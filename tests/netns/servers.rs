@@ -65,7 +65,8 @@ impl Server {
         Self::start_at(&topology.server, address, habit)
     }
 
-    fn start_at(namespace: &Namespace, address: SocketAddr, habit: Habit) -> Result<Self> {
+    /// Starts a server at this address.
+    pub(crate) fn start_at(namespace: &Namespace, address: SocketAddr, habit: Habit) -> Result<Self> {
         let listener = namespace.within(|| {
             TcpListener::bind(address).with_context(|| format!("server at {address}"))
         })?;
