@@ -4,9 +4,9 @@
 usage: check-stats.py PROBES.csv REPORT.jsonl
 
 The report is JSON Lines. Records that have "phase" and "times" are compared, all others are passed
-over; "target" and "flow" of a record choose the rows that it is about. The computation here keeps
-every interval and shares nothing with the program's: unlimited integers for sums and deviation,
-sorting for the percentiles. Where numpy is installed it gives a second opinion.
+over; "target" and "source_port" of a record choose the rows that it is about. The computation here
+keeps every interval and shares nothing with the program's: unlimited integers for sums and
+deviation, sorting for the percentiles. Where numpy is installed it gives a second opinion.
 
 Exit status: 0 all figures agree, 1 some do not, 2 there was nothing to compare.
 """
@@ -138,11 +138,11 @@ def main(csv_path, report_path):
     for record in records:
         if not {"phase", "times"} <= record.keys():
             continue
-        target, flow = record.get("target"), record.get("flow")
+        target, port = record.get("target"), record.get("source_port")
         chosen = [
             row
             for row in rows
-            if target in (None, row["target"]) and flow in (None, int(row["flow"]))
+            if target in (None, row["target"]) and port in (None, int(row["source_port"]))
         ]
         reported = record["times"]
         ppm = reported.get("percentile_error_ppm", 0)
@@ -158,7 +158,7 @@ def main(csv_path, report_path):
             compared += len(expected)
             for name, ours, theirs in differences(expected, given, ppm):
                 wrong += 1
-                place = f"{target or 'all'} flow {'all' if flow is None else flow}"
+                place = f"{target or 'all'} port {'all' if port is None else port}"
                 print(f"{place} {record['phase']} {name}: computed {ours}, reported {theirs}")
     opinion = f"numpy {numpy.__version__}" if numpy else "numpy is not installed"
     print(f"{len(rows)} probes, {compared} figures compared, {wrong} differ ({opinion})")

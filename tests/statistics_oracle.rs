@@ -137,7 +137,8 @@ impl Run {
                         spoil(&mut figures);
                     }
                     let probes = (phase == Phase::Handshake).then_some(&counts);
-                    let record = Statistics::new(Some(*name), flow, phase, &figures, probes);
+                    let port = flow.map(port);
+                    let record = Statistics::new(Some(*name), port, phase, &figures, probes);
                     lines.push(serde_json::to_string(&record).unwrap());
                 }
             }
@@ -267,10 +268,15 @@ impl Probe {
             duplicates: self.duplicates,
             clock: self.answered.map(|_| Clock::Kernel),
             intervals: self.intervals,
-            source_port: 40_000,
+            source_port: port(self.flow()),
             iss: 1,
         }
     }
+}
+
+/// The source port of a flow.
+fn port(flow: u32) -> u16 {
+    40_000 + u16::try_from(flow).unwrap()
 }
 
 /// xorshift64: any numbers will do, as long as they are the same each time.

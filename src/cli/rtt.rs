@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::expect::{self, Expect};
-use super::shared::{DataArgs, FamilyArgs, OfferArgs, OutputArgs, SourceArgs};
+use super::shared::{ClockArgs, DataArgs, FamilyArgs, OfferArgs, OutputArgs, SourceArgs};
 use super::value;
 
 /// How each probe asks.
@@ -86,6 +86,9 @@ pub struct RttArgs {
 
     #[command(flatten)]
     pub schedule: ScheduleArgs,
+
+    #[command(flatten)]
+    pub clock: ClockArgs,
 
     #[command(flatten)]
     pub source: SourceArgs,

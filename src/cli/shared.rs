@@ -173,6 +173,33 @@ pub enum GuardChoice {
     Minttl,
 }
 
+/// Which clock stamps packets.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ClockArg {
+    /// The interface's own where it is switched on for both ways, else the kernel's
+    #[default]
+    Auto,
+    /// The interface's own, at the wire
+    Hardware,
+    /// The kernel's, at the packet tap, as a capture shows it
+    Kernel,
+    /// Our own, around the system calls: late by tens of microseconds
+    User,
+}
+
+/// The clock alone.
+#[derive(Args, Clone, Copy, Debug, Default)]
+#[command(next_help_heading = "Timing")]
+pub struct ClockArgs {
+    /// Clock that stamps packets
+    ///
+    /// Both ends of an interval are stamped by the same clock; a packet that it missed is said to
+    /// have none. Interfaces are never reconfigured: 'shakedown doctor' tells whether hardware
+    /// stamps are on, and how to switch them on.
+    #[arg(long, value_name = "CLOCK", default_value = "auto")]
+    pub clock: ClockArg,
+}
+
 /// Where packets leave from, and what their IP header says.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Source")]

@@ -8,10 +8,10 @@ use anyhow::Context as _;
 
 use super::sim::{Host, Simulation};
 use super::target;
-use crate::cli::shared::{GuardChoice as GuardArg, SourceArgs};
+use crate::cli::shared::{ClockArg, GuardChoice as GuardArg, SourceArgs};
 use crate::net::linux::{
-    ClockStep, DropCounter, GuardChoice, LinuxWire, OpenPlan, Route, RouteError, RouteOptions,
-    Stamping, privilege, route_to,
+    ClockChoice, ClockStep, DropCounter, GuardChoice, LinuxWire, OpenPlan, Route, RouteError,
+    RouteOptions, Stamping, privilege, route_to,
 };
 use crate::net::sim::{Rng, SimWire};
 use crate::net::{Facts, Received, Wire};
@@ -76,7 +76,7 @@ impl Ground {
         }
     }
 
-    /// Opens a wire over `routes`, whose packets will bear the kernel's stamps. What privilege is
+    /// Opens a wire over `routes`, whose packets will bear the stamps of `clock`. What privilege is
     /// left may be dropped once all ports are taken.
     ///
     /// # Errors
@@ -85,6 +85,7 @@ impl Ground {
         self,
         routes: &[&Route],
         source: &SourceArgs,
+        clock: ClockArg,
     ) -> anyhow::Result<Carrier> {
         let stamping = match self {
             Self::Simulated(simulation) => {
@@ -101,7 +102,13 @@ impl Ground {
         let source_port = source.source_port;
         let [first, others @ ..] = routes else { anyhow::bail!("there is nothing to send to") };
         let route = Route::clone(first);
-        let plan = OpenPlan { route, source_port, guard, ports: 1, signals: true };
+        let clock = match clock {
+            ClockArg::Auto => ClockChoice::Auto,
+            ClockArg::Hardware => ClockChoice::Hardware,
+            ClockArg::Kernel => ClockChoice::Kernel,
+            ClockArg::User => ClockChoice::User,
+        };
+        let plan = OpenPlan { route, source_port, guard, clock, ports: 1, signals: true };
         let mut wire = LinuxWire::open(&plan)?;
         for route in others {
             wire.add_route(route, source_port)?;

@@ -12,6 +12,7 @@ use super::ground::{Carrier, Ground};
 use super::session;
 use super::target::{Family, HostPorts, Services, resolve_host};
 use super::{Environment, ExitStatus, Wanted, findings};
+use crate::cli::shared::ClockArg;
 use crate::cli::{Expect, ProbeArgs};
 use crate::driver::{Driver, DriverError, Flow, FlowSpec, HalfOpen, Step};
 use crate::event::{Event, FlowId, Outcome, ProbeResult, Run, Sink, Summary, Traffic};
@@ -56,7 +57,7 @@ pub fn run(args: &ProbeArgs, environment: &Environment) -> anyhow::Result<ExitSt
     let routes = distinct_routes(&aims);
     let mut dice = ground.dice();
     let mut capture = Capture::open(&args.output, &ground)?;
-    let mut wire = ground.open_wire(&routes, &args.source)?;
+    let mut wire = ground.open_wire(&routes, &args.source, ClockArg::Kernel)?;
     let ports = take_ports(&mut wire, &aims, args.source.source_port)?;
     capture.count_drops(wire.drop_counter());
     privilege::drop_all()?;

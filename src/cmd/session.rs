@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::capture::Capture;
 use super::ground::{Carrier, Ground};
 use super::{Environment, target};
-use crate::cli::shared::{OfferArgs, OutputArgs, SourceArgs, TargetArgs, TimingArgs};
+use crate::cli::shared::{ClockArg, OfferArgs, OutputArgs, SourceArgs, TargetArgs, TimingArgs};
 use crate::cli::value::Choice;
 use crate::driver::{FlowSpec, Open};
 use crate::event::{Run, Sink};
@@ -62,7 +62,7 @@ impl Session<'_> {
         let (remote, route) = ground.reach(&addresses, self.source)?;
         let mut dice = ground.dice();
         let mut capture = Capture::open(self.output, &ground)?;
-        let mut wire = ground.open_wire(&[&route], self.source)?;
+        let mut wire = ground.open_wire(&[&route], self.source, ClockArg::Kernel)?;
         capture.count_drops(wire.drop_counter());
         let local = wire.first_port(&route, self.source.source_port)?;
         privilege::drop_all()?;

@@ -217,6 +217,11 @@ impl<W: Wire, S: Sink> Driver<W, S> {
             && let Some(pending) = self.copies.pending.remove(index)
         {
             self.flush_before(pending.flow, index)?;
+            // Without the kernel's stamp, a copy says when it was read; it left when it was sent.
+            let stamp = match stamp.clock {
+                Clock::User => Stamp { at: pending.sent_at, ..stamp },
+                _ => stamp,
+            };
             return self.report_sent(&pending, stamp, Some(frame.bytes.clone()));
         }
         if let Some(index) = self.copies.overdue.iter().position(ours)

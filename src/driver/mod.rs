@@ -310,7 +310,7 @@ impl<W: Wire, S: Sink> Driver<W, S> {
             let Some(flow) = self.flows.get_mut(&id) else { return Ok(()) };
             let Some(transmit) = flow.connection.poll_transmit(now) else { break };
             self.drain_events(id)?;
-            self.transmit(id, transmit, now)?;
+            self.transmit(id, transmit)?;
         }
         self.drain_events(id)
     }
@@ -330,12 +330,7 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         }
     }
 
-    fn transmit(
-        &mut self,
-        id: FlowId,
-        transmit: Transmit,
-        now: Instant,
-    ) -> Result<(), DriverError> {
+    fn transmit(&mut self, id: FlowId, transmit: Transmit) -> Result<(), DriverError> {
         let Some(flow) = self.flows.get_mut(&id) else { return Ok(()) };
         if flow.gate.outgoing(&transmit) == Passage::Withhold {
             return Ok(());
@@ -343,7 +338,9 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         let packet = Packet { ip: flow.next_ip_header(), segment: transmit.segment };
         let to = flow.remote();
         let bytes = packet.emit()?;
-        self.copies.expect(Pending { flow: id, packet, kind: transmit.kind, sent_at: now });
+        // Just before the call: it is the segment's time where the kernel does not stamp.
+        let sent_at = self.wire.now();
+        self.copies.expect(Pending { flow: id, packet, kind: transmit.kind, sent_at });
         self.wire.send(&bytes).map_err(|source| {
             self.copies.give_up_last();
             DriverError::Send { to, source }

@@ -85,6 +85,41 @@ impl fmt::Display for GuardKind {
     }
 }
 
+/// Why a packet could not be sent now, although the next one may.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum SendTrouble {
+    /// The interface is down.
+    InterfaceDown,
+    /// There is no route: the interface is down, or was, and whoever manages it has not come to
+    /// its routes yet.
+    NoRoute,
+    /// A firewall on this host, or a route that prohibits it.
+    Firewall,
+    /// The interface, or the socket, has more to send than it can.
+    QueueFull,
+}
+
+impl SendTrouble {
+    /// What [`Wire::send`] failed of, where it may pass; `None` where the next packet will fare no
+    /// better.
+    #[must_use]
+    pub fn of(error: &io::Error) -> Option<Self> {
+        // The standard library has no kind for it.
+        if error.raw_os_error() == Some(libc::ENOBUFS) {
+            return Some(Self::QueueFull);
+        }
+        match error.kind() {
+            io::ErrorKind::NetworkDown => Some(Self::InterfaceDown),
+            io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
+                Some(Self::NoRoute)
+            }
+            io::ErrorKind::PermissionDenied => Some(Self::Firewall),
+            io::ErrorKind::WouldBlock => Some(Self::QueueFull),
+            _ => None,
+        }
+    }
+}
+
 /// What a wire is: fixed for its life.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Facts {
@@ -92,7 +127,8 @@ pub struct Facts {
     pub interface: String,
     /// Its MTU in bytes, which bounds the MSS that we offer.
     pub mtu: u32,
-    /// Which clock stamps the packets.
+    /// Which clock stamps the packets: the best that is in use. A packet that it missed bears another
+    /// in its own stamp.
     pub clock: Clock,
     /// What keeps the kernel quiet.
     pub guard: GuardKind,
@@ -109,7 +145,8 @@ pub trait Wire {
     /// with the time at which it left.
     ///
     /// # Errors
-    /// Whatever the kernel says: no route, a firewall of our own, a dead interface.
+    /// Whatever the kernel says: no route, a firewall of our own, a dead interface. Whether it may
+    /// pass, [`SendTrouble::of`] tells.
     fn send(&mut self, packet: &[u8]) -> io::Result<()>;
 
     /// Waits for the next packet, until `until` at the latest.

@@ -56,6 +56,8 @@ impl Account {
         } else {
             let mut times = Distribution::new();
             times.record(interval);
+            // There may be a million of us: a vector that grows by itself begins with four.
+            self.times.reserve_exact(1);
             self.times.push((phase, times));
             self.times.sort_by_key(|(phase, _)| *phase);
         }

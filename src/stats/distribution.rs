@@ -98,6 +98,9 @@ impl Distribution {
         self.squares = self.squares.saturating_add(u128::from(nanos) * u128::from(nanos));
         self.jitter.record(nanos);
         if self.bins.is_none() && self.exact.len() < EXACT_SAMPLES {
+            if self.exact.is_empty() {
+                self.exact.reserve_exact(1);
+            }
             self.exact.push(nanos);
         } else {
             self.binned().record(nanos);

@@ -7,6 +7,7 @@
 
 mod badinput;
 mod capture;
+mod clocks;
 mod firewall;
 mod forge;
 mod loss;
@@ -75,6 +76,7 @@ fn main() -> ExitCode {
         silence::cases(),
         badinput::cases(),
         capture::cases(),
+        clocks::cases(),
         loss::cases(),
         verdicts::cases(),
         rtt::cases(),

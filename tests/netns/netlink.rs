@@ -173,7 +173,8 @@ fn is_tentative(flags: &str) -> bool {
     u8::from_str_radix(flags, 16).is_ok_and(|flags| flags & IFA_F_TENTATIVE != 0)
 }
 
-fn await_carrier(name: &str) -> Result<()> {
+/// Waits until an interface of this thread's namespace carries packets.
+pub(crate) fn await_carrier(name: &str) -> Result<()> {
     patience::until("the carrier", || {
         let mut addresses = nix::ifaddrs::getifaddrs()?;
         let running = InterfaceFlags::IFF_RUNNING;

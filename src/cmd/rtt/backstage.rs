@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use crate::event::{Event, FlowId, Note, Notice, Severity, Sink};
 use crate::net::Dir;
+use crate::tcp::Rejection;
 use crate::time::Stamp;
 use crate::wire::{Flags, IcmpError, Packet};
 
@@ -15,6 +16,9 @@ use crate::wire::{Flags, IcmpError, Packet};
 pub(super) enum News {
     /// Something changed on an open flow: look at it.
     Changed(FlowId),
+    /// What answered an open flow's SYN acknowledges something else: the peer remembers an earlier
+    /// connection between these ports (RFC 9293 §3.10.7.4, RFC 5961 §4).
+    Challenged(FlowId),
     /// The SYN-ACK of an open flow came again.
     Repeated(FlowId),
     /// A segment came for a flow that is over.
@@ -50,6 +54,12 @@ impl Backstage {
                     && it.packet.segment.has(Flags::SYN | Flags::ACK) =>
             {
                 News::Repeated(flow)
+            }
+            Event::Segment(it)
+                if it.note == Some(Note::Rejected(Rejection::AckNotOfSyn.reason()))
+                    && it.packet.segment.flags == Flags::ACK =>
+            {
+                News::Challenged(flow)
             }
             Event::Segment(it) if it.dir == Dir::Rx || it.packet.segment.has(Flags::RST) => {
                 News::Changed(flow)

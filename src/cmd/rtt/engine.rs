@@ -1,7 +1,6 @@
 //! The run itself: probes leave by the schedule, answers are credited to those that asked.
 
 use std::collections::{BTreeSet, HashMap};
-use std::io;
 use std::net::SocketAddr;
 
 use anyhow::Context as _;
@@ -22,11 +21,12 @@ use crate::event::{
     Event, FlowId, Method, Notice, ProbeResult, RttEnd, RttEvent, RttRun, RttSink, RttView, Run,
     Severity,
 };
+use crate::net::SendTrouble;
 use crate::report::ClosedPipe;
 use crate::stats::{Due, Measurement, Phase, Schedule};
 use crate::tcp::Timers;
 use crate::tcp::state::State;
-use crate::time::Instant;
+use crate::time::{Clock, Instant};
 
 /// Probes that leave before what has arrived is looked at again.
 const BURST: usize = 64;
@@ -192,7 +192,7 @@ impl Engine {
                 }
                 self.sends_again()
             }
-            Err(DriverError::Send { source, .. }) if may_pass(&source) => {
+            Err(DriverError::Send { source, .. }) if SendTrouble::of(&source).is_some() => {
                 self.could_not_send(due, &source.to_string())
             }
             Err(error) => Err(error.into()),
@@ -365,8 +365,8 @@ impl Engine {
         self.tell(&RttEvent::Final(&ghost.probe))
     }
 
-    /// A step of the wall clock spoils the intervals that it falls into: kernel stamps are wall-clock
-    /// time.
+    /// A step of a clock spoils the intervals that it falls into: kernel stamps are wall-clock time, and
+    /// an interface's clock may be set as well.
     fn look_at_the_clock(&mut self) -> anyhow::Result<()> {
         let (count, last) = self.parts.driver.wire_mut().clock_steps();
         let Some(step) = last else { return Ok(()) };
@@ -374,8 +374,9 @@ impl Engine {
         self.live.values_mut().for_each(|live| live.stepped = true);
         let seconds = std::time::Duration::from_nanos(step.by.unsigned_abs());
         let way = if step.by < 0 { "back" } else { "forward" };
+        let whose = if step.clock == Clock::Hardware { "interface's" } else { "wall" };
         let text = format!(
-            "the wall clock was set {way} by {}: probes under way are not timed",
+            "the {whose} clock was set {way} by {}: probes under way are not timed",
             humantime::format_duration(seconds)
         );
         self.notice(Severity::Warning, "clock-step", text)
@@ -421,7 +422,7 @@ impl Engine {
     fn forgive<T>(&mut self, result: Result<T, DriverError>) -> anyhow::Result<Option<T>> {
         match result {
             Ok(value) => Ok(Some(value)),
-            Err(DriverError::Send { source, to }) if may_pass(&source) => {
+            Err(DriverError::Send { source, to }) if SendTrouble::of(&source).is_some() => {
                 if !std::mem::replace(&mut self.in_trouble, true) {
                     let text = format!("cannot send to {to}: {source}");
                     self.notice(Severity::Warning, "cannot-send", text)?;
@@ -473,21 +474,4 @@ impl Engine {
     pub(super) fn live_mut(&mut self, id: FlowId) -> Option<&mut Live> {
         self.live.get_mut(&id)
     }
-}
-
-/// Whether sending may succeed again: the interface is down, there is no route for now, a firewall
-/// of ours forbids it, a queue is full.
-fn may_pass(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(
-            libc::ENETDOWN
-                | libc::ENETUNREACH
-                | libc::EHOSTUNREACH
-                | libc::ENOBUFS
-                | libc::EPERM
-                | libc::EAGAIN
-                | libc::ENOMEM
-        )
-    )
 }

@@ -98,7 +98,7 @@ impl Prepared {
         let dice = ground.dice();
         let most = descriptors::raise_limit().saturating_sub(OTHER_DESCRIPTORS).min(MOST_PORTS);
         let routes: Vec<&Route> = found.routes.iter().collect();
-        let mut wire = ground.open_wire(&routes, &args.source)?;
+        let mut wire = ground.open_wire(&routes, &args.source, args.clock.clock)?;
         let desk = take_ports(&mut wire, &plan, &found)?;
         privilege::drop_all()?;
         let start = wire.now() + LEAD;

@@ -19,6 +19,11 @@ impl Engine {
             match news {
                 None => return Ok(()),
                 Some(News::Changed(id)) => self.advance(id)?,
+                Some(News::Challenged(id)) => {
+                    if let Some(live) = self.live_mut(id) {
+                        live.challenged = true;
+                    }
+                }
                 Some(News::Repeated(id)) => {
                     if let Some(live) = self.live_mut(id) {
                         live.duplicates += 1;

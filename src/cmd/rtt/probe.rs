@@ -113,8 +113,8 @@ pub(super) fn may_be_repeated(took: Duration, best: Option<Duration>) -> bool {
 }
 
 /// Why a probe has no time whose SYN met what an earlier one left behind.
-const CHALLENGED: &str = "the peer still had the connection of an earlier probe from this port: a RST \
-                          of ours was lost";
+const CHALLENGED: &str = "not timed: the peer answered for an earlier connection from this port, which \
+                          it still remembers (challenge ACK)";
 
 /// What became of a probe, with how that is counted; nothing of it is settled where the run ended
 /// before an answer came.

@@ -18,6 +18,7 @@ use super::filter::{Coverage, program};
 use super::undertaker::Undertaker;
 use super::{stamping, sys};
 use crate::net::{ChecksumTrust, Dir};
+use crate::time::Clock;
 use crate::wire::{IpPayload, parse_ip};
 
 /// The largest IP packet. Receive offload merges segments up to this.
@@ -34,6 +35,11 @@ pub struct Caught {
     pub dir: Dir,
     /// The kernel's stamp, nanoseconds of the wall clock; `None` where it took none.
     pub wall: Option<u64>,
+    /// The interface's stamp of a packet that arrives, nanoseconds of its own clock; `None` where it
+    /// took none, or was not asked to.
+    pub hardware: Option<u64>,
+    /// The index of the interface.
+    pub interface: u32,
     /// Whether its checksum can be judged.
     pub checksum: ChecksumTrust,
     /// Its length in bytes.
@@ -125,14 +131,22 @@ impl DropCounter {
 
 impl Capture {
     /// Opens a capture of packets from and to `port` of `source` on the interface with index
-    /// `interface`. Needs `CAP_NET_RAW`.
+    /// `interface`, stamped by `clock`: by the kernel, by the hardware as well, or not at all.
+    /// Needs `CAP_NET_RAW`.
     ///
     /// # Errors
     /// The kernel refuses the socket or one of its options.
-    pub fn open(source: IpAddr, interface: u32, port: u16) -> io::Result<Self> {
+    pub fn open(source: IpAddr, interface: u32, port: u16, clock: Clock) -> io::Result<Self> {
         let socket = Socket::new(Domain::PACKET, Type::DGRAM, None)?;
         let fd = socket.as_fd();
-        sys::set_option(fd, libc::SOL_SOCKET, libc::SO_TIMESTAMPING, stamping::SOFTWARE)?;
+        let stamps = match clock {
+            Clock::Hardware => Some(stamping::SOFTWARE | stamping::HARDWARE),
+            Clock::Kernel => Some(stamping::SOFTWARE),
+            Clock::User | Clock::Virtual => None,
+        };
+        if let Some(flags) = stamps {
+            sys::set_option(fd, libc::SOL_SOCKET, libc::SO_TIMESTAMPING, flags)?;
+        }
         sys::set_option(fd, libc::SOL_PACKET, libc::PACKET_AUXDATA, 1)?;
         // Beyond the system's limit needs CAP_NET_ADMIN; up to it needs nothing.
         if sys::set_option(fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, KERNEL_BUFFER).is_err() {
@@ -212,8 +226,17 @@ impl Capture {
             let len = info.len.min(self.buffer.len());
             let leaves = info.kind == libc::PACKET_OUTGOING;
             if let Some(dir) = self.view.wants(leaves, &self.buffer[..len]) {
-                let checksum = trust(info.status);
-                return Ok(Some(Caught { dir, wall: info.stamp, checksum, len }));
+                // A copy may show the stamp of its original, or not yet: of those, the sender's
+                // socket tells.
+                let hardware = info.stamps.hardware.filter(|_| dir == Dir::Rx);
+                return Ok(Some(Caught {
+                    dir,
+                    wall: info.stamps.software,
+                    hardware,
+                    interface: info.interface,
+                    checksum: trust(info.status),
+                    len,
+                }));
             }
         }
     }

@@ -3,11 +3,24 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::departures::Departure;
 use super::guard::socket_address;
 use super::route::Route;
+use super::sys;
+
+/// Whose stamps of leaving a [`Sender`] asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DepartureClock {
+    /// The interface's hardware. Nanoseconds of its own clock.
+    Hardware,
+    /// The interface's driver, as it hands a packet to the hardware. Nanoseconds of the wall clock.
+    /// Every interface has them, and the capture's copy has a better one: for tests.
+    Driver,
+}
 
 /// Why a packet did not leave: one line that says what to do about it.
 #[derive(Debug)]
@@ -68,10 +81,53 @@ impl Sender {
         Ok(Self { socket, interface: route.interface.name.clone(), scope_id: route.scope_id })
     }
 
+    /// Asks for a stamp of each packet that is sent from now on, the first of which has the key 0.
+    ///
+    /// # Errors
+    /// The kernel knows no such stamps.
+    pub fn ask_for_departures(&self, clock: DepartureClock) -> io::Result<()> {
+        // With its bytes, by which a stamp is known to be that of a packet even where a refused one
+        // has left the count unsure.
+        let flags = libc::SOF_TIMESTAMPING_OPT_ID
+            | match clock {
+                DepartureClock::Hardware => {
+                    libc::SOF_TIMESTAMPING_TX_HARDWARE | libc::SOF_TIMESTAMPING_RAW_HARDWARE
+                }
+                DepartureClock::Driver => {
+                    libc::SOF_TIMESTAMPING_TX_SOFTWARE | libc::SOF_TIMESTAMPING_SOFTWARE
+                }
+            };
+        let (level, name) = (libc::SOL_SOCKET, libc::SO_TIMESTAMPING);
+        sys::set_option(self.socket.as_fd(), level, name, flags.cast_signed())
+    }
+
+    /// The next stamp of a packet that has left, without waiting; `buffer` should have room for the
+    /// packet and its link header. When there is one, `poll` tells of an error on the socket.
+    ///
+    /// # Errors
+    /// The socket failed.
+    pub fn departure(&self, buffer: &mut [u8]) -> io::Result<Option<Departure>> {
+        loop {
+            let info = match sys::receive_departure(self.socket.as_fd(), buffer) {
+                Ok(info) => info,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            if let (Some(key), Some(stamp)) =
+                (info.key, info.stamps.hardware.or(info.stamps.software))
+            {
+                let bytes = buffer[..info.len.min(buffer.len())].to_vec();
+                return Ok(Some(Departure { key, stamp, bytes }));
+            }
+        }
+    }
+
     /// Sends an IP packet to `destination`, the address in its header.
     ///
     /// # Errors
-    /// A [`SendError`] inside an [`io::Error`] of the same kind as what the kernel said.
+    /// A [`SendError`] inside an [`io::Error`], of which
+    /// [`SendTrouble`](crate::net::SendTrouble) tells whether it may pass.
     pub fn send(&self, packet: &[u8], destination: IpAddr) -> io::Result<()> {
         let address = socket_address(destination, 0, self.scope_id);
         loop {
@@ -81,6 +137,12 @@ impl Sender {
                 Err(error) => return Err(explain(error, address, &self.interface, packet.len())),
             }
         }
+    }
+}
+
+impl AsFd for Sender {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 
@@ -111,12 +173,18 @@ fn explain(cause: io::Error, to: SocketAddr, interface: &str, len: usize) -> io:
         }
         _ => format!("cannot send to {to}: {cause}"),
     };
-    io::Error::new(cause.kind(), SendError { text, cause })
+    let kind = match cause.raw_os_error() {
+        // The standard library has no kind for it, and `SendTrouble` needs one.
+        Some(libc::ENOBUFS) => io::ErrorKind::WouldBlock,
+        _ => cause.kind(),
+    };
+    io::Error::new(kind, SendError { text, cause })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::SendTrouble;
 
     fn said(errno: i32) -> String {
         let to = "192.0.2.1:0".parse().unwrap();
@@ -137,5 +205,22 @@ mod tests {
         );
         assert!(said(libc::ENETDOWN).contains("ip link set eth0 up"));
         assert!(said(libc::EIO).starts_with("cannot send to 192.0.2.1: "));
+    }
+
+    #[test]
+    fn trouble_that_may_pass_is_told_from_what_will_not() {
+        let of = |errno| {
+            let to = "192.0.2.1:0".parse().unwrap();
+            SendTrouble::of(&explain(io::Error::from_raw_os_error(errno), to, "eth0", 60))
+        };
+        assert_eq!(of(libc::ENETDOWN), Some(SendTrouble::InterfaceDown));
+        assert_eq!(of(libc::ENETUNREACH), Some(SendTrouble::NoRoute));
+        assert_eq!(of(libc::EHOSTUNREACH), Some(SendTrouble::NoRoute));
+        assert_eq!(of(libc::EPERM), Some(SendTrouble::Firewall));
+        assert_eq!(of(libc::ENOBUFS), Some(SendTrouble::QueueFull));
+        assert_eq!(of(libc::EAGAIN), Some(SendTrouble::QueueFull));
+        for errno in [libc::ENODEV, libc::EMSGSIZE, libc::EINVAL, libc::EIO, libc::EBADF] {
+            assert_eq!(of(errno), None, "{errno}");
+        }
     }
 }

@@ -22,6 +22,10 @@ const PAUSE: Duration = Duration::from_micros(20);
 pub(super) const SOFTWARE: i32 =
     (libc::SOF_TIMESTAMPING_RX_SOFTWARE | libc::SOF_TIMESTAMPING_SOFTWARE).cast_signed();
 
+/// The flags for hardware stamps on what a socket receives, where the interface takes them.
+pub(super) const HARDWARE: i32 =
+    (libc::SOF_TIMESTAMPING_RX_HARDWARE | libc::SOF_TIMESTAMPING_RAW_HARDWARE).cast_signed();
+
 /// A request for stamps, in force for as long as it lives. Needs no privilege.
 #[derive(Debug)]
 pub struct Stamping {
@@ -48,7 +52,7 @@ impl Stamping {
         let mut buffer = [0; 1];
         self.socket.send(&[0]).is_ok()
             && sys::receive_packet(self.socket.as_fd(), &mut buffer)
-                .is_ok_and(|info| info.stamp.is_some())
+                .is_ok_and(|info| info.stamps.software.is_some())
     }
 
     /// Waits until packets are stamped, for `limit` at the longest; false where they still are not.

@@ -4,12 +4,14 @@
 
 use std::ffi::CStr;
 use std::io;
-use std::mem::{MaybeUninit, size_of, zeroed};
+use std::mem::{size_of, zeroed};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
+
+use super::control::{self, Messages, Stamps};
 
 /// `ETHTOOL_GET_TS_INFO`'s answer, the parts that we read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -18,6 +20,10 @@ pub(in crate::net) struct TimestampInfo {
     pub(in crate::net) modes: u32,
     /// Index of the hardware clock, or -1.
     pub(in crate::net) hardware_clock: i32,
+    /// `HWTSTAMP_TX_*`, one bit each.
+    pub(in crate::net) transmit_modes: u32,
+    /// `HWTSTAMP_FILTER_*`, one bit each.
+    pub(in crate::net) receive_filters: u32,
 }
 
 /// What the kernel says about a captured packet beside its bytes.
@@ -29,8 +35,10 @@ pub(super) struct PacketInfo {
     pub(super) kind: u8,
     /// `tp_status` of `PACKET_AUXDATA`, zero where there was none.
     pub(super) status: u32,
-    /// The software stamp, nanoseconds of `CLOCK_REALTIME`.
-    pub(super) stamp: Option<u64>,
+    /// The index of the interface that it was seen on.
+    pub(super) interface: u32,
+    /// When it was seen.
+    pub(super) stamps: Stamps,
 }
 
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
@@ -95,53 +103,79 @@ struct Control([u8; 256]);
 
 /// Receives one packet from a packet socket, without waiting.
 pub(super) fn receive_packet(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<PacketInfo> {
-    let mut control = MaybeUninit::<Control>::uninit();
     // SAFETY: integers only.
     let mut from: libc::sockaddr_ll = unsafe { zeroed() };
-    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-    // SAFETY: integers and pointers, for which zero is a value.
-    let mut message: libc::msghdr = unsafe { zeroed() };
-    message.msg_name = ptr::from_mut(&mut from).cast();
-    message.msg_namelen = length::<libc::sockaddr_ll>();
-    message.msg_iov = &raw mut part;
-    message.msg_iovlen = 1;
-    message.msg_control = control.as_mut_ptr().cast();
-    message.msg_controllen = size_of::<Control>();
-    // SAFETY: `message` points at live buffers of the lengths that it states.
-    let received = unsafe {
-        libc::recvmsg(fd.as_raw_fd(), &raw mut message, libc::MSG_DONTWAIT | libc::MSG_TRUNC)
-    };
-    let Ok(len) = usize::try_from(received) else { return Err(io::Error::last_os_error()) };
-    let mut info = PacketInfo { len, kind: from.sll_pkttype, status: 0, stamp: None };
-    // SAFETY: `message` was filled in by a successful `recvmsg`.
-    let mut header = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
-    while !header.is_null() {
-        // SAFETY: `CMSG_FIRSTHDR` and `CMSG_NXTHDR` return null or a header within `control`.
-        let (level, kind, data) =
-            unsafe { ((*header).cmsg_level, (*header).cmsg_type, libc::CMSG_DATA(header)) };
-        match (level, kind) {
-            (libc::SOL_SOCKET, libc::SCM_TIMESTAMPING) => {
-                // SAFETY: the kernel puts three `timespec` there; the software stamp is the first.
-                info.stamp = nanos(unsafe { data.cast::<libc::timespec>().read_unaligned() });
-            }
+    let mut control = Control([0; 256]);
+    let (len, written) = receive(fd, buffer, Some(&mut from), &mut control, libc::MSG_TRUNC)?;
+    let mut info = PacketInfo { len, kind: from.sll_pkttype, ..PacketInfo::default() };
+    info.interface = from.sll_ifindex.cast_unsigned();
+    for message in Messages(&control.0[..written]) {
+        match (message.level, message.kind) {
+            (libc::SOL_SOCKET, libc::SCM_TIMESTAMPING) => info.stamps = Stamps::read(message.data),
+            // A `tpacket_auxdata`, whose first field is the 32-bit status.
             (libc::SOL_PACKET, libc::PACKET_AUXDATA) => {
-                // SAFETY: the kernel puts a `tpacket_auxdata` there, whose first field is the
-                // 32-bit status.
-                info.status = unsafe { data.cast::<u32>().read_unaligned() };
+                info.status =
+                    message.data.first_chunk().map_or(0, |word| u32::from_ne_bytes(*word));
             }
             _ => {}
         }
-        // SAFETY: as above.
-        header = unsafe { libc::CMSG_NXTHDR(&raw const message, header) };
     }
     Ok(info)
 }
 
-/// The kernel leaves a stamp that it did not take at zero.
-fn nanos(stamp: libc::timespec) -> Option<u64> {
-    let seconds = u64::try_from(stamp.tv_sec).ok()?;
-    let nanos = u64::try_from(stamp.tv_nsec).ok()?;
-    (seconds != 0 || nanos != 0).then(|| seconds.saturating_mul(1_000_000_000) + nanos)
+/// A stamp that was taken when a packet left, from the error queue of the socket that sent it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct DepartureInfo {
+    /// Bytes of the packet that were put into the buffer: its link header, and the packet.
+    pub(super) len: usize,
+    /// The number of the packet on its socket (`SOF_TIMESTAMPING_OPT_ID`); `None` for an error that
+    /// is no stamp.
+    pub(super) key: Option<u32>,
+    /// When.
+    pub(super) stamps: Stamps,
+}
+
+/// Receives one stamp from the error queue of a sending socket, without waiting.
+pub(super) fn receive_departure(
+    fd: BorrowedFd<'_>,
+    buffer: &mut [u8],
+) -> io::Result<DepartureInfo> {
+    let mut control = Control([0; 256]);
+    let (len, written) = receive(fd, buffer, None, &mut control, libc::MSG_ERRQUEUE)?;
+    let mut info = DepartureInfo { len, key: None, stamps: Stamps::default() };
+    for message in Messages(&control.0[..written]) {
+        match (message.level, message.kind) {
+            (libc::SOL_SOCKET, libc::SCM_TIMESTAMPING) => info.stamps = Stamps::read(message.data),
+            _ => info.key = info.key.or(control::key(message)),
+        }
+    }
+    Ok(info)
+}
+
+/// Receives a message without waiting: its length and that of its control messages.
+fn receive(
+    fd: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    from: Option<&mut libc::sockaddr_ll>,
+    control: &mut Control,
+    flags: i32,
+) -> io::Result<(usize, usize)> {
+    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    // SAFETY: integers and pointers, for which zero is a value.
+    let mut message: libc::msghdr = unsafe { zeroed() };
+    if let Some(from) = from {
+        message.msg_name = ptr::from_mut(from).cast();
+        message.msg_namelen = length::<libc::sockaddr_ll>();
+    }
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.0.as_mut_ptr().cast();
+    message.msg_controllen = size_of::<Control>() as _;
+    // SAFETY: `message` points at live buffers of the lengths that it states.
+    let received =
+        unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, libc::MSG_DONTWAIT | flags) };
+    let Ok(len) = usize::try_from(received) else { return Err(io::Error::last_os_error()) };
+    Ok((len, (message.msg_controllen as usize).min(size_of::<Control>())))
 }
 
 /// An interface request for `name`.
@@ -160,7 +194,7 @@ fn request(name: &str) -> io::Result<libc::ifreq> {
 
 fn ioctl(fd: BorrowedFd<'_>, code: libc::c_ulong, request: &mut libc::ifreq) -> io::Result<()> {
     // SAFETY: every code passed here takes a pointer to an `ifreq`; where that holds a pointer
-    // (ethtool), the caller has pointed it at a live structure of the command's size.
+    // (ethtool, time stamps), the caller has pointed it at a live structure of the command's size.
     check(unsafe { libc::ioctl(fd.as_raw_fd(), code as _, ptr::from_mut(request)) }).map(drop)
 }
 
@@ -220,11 +254,28 @@ pub(in crate::net) fn ethtool_timestamps(
     name: &str,
 ) -> io::Result<TimestampInfo> {
     const ETHTOOL_GET_TS_INFO: u32 = 0x41;
-    // `struct ethtool_ts_info`: command, modes, clock index, and eight words that we do not read.
+    // `struct ethtool_ts_info`: command, modes, clock index, modes of sending, three reserved words,
+    // filters of receiving, and three more.
     let mut words = [0; 11];
     words[0] = ETHTOOL_GET_TS_INFO;
     ethtool(fd, name, &mut words)?;
-    Ok(TimestampInfo { modes: words[1], hardware_clock: words[2].cast_signed() })
+    Ok(TimestampInfo {
+        modes: words[1],
+        hardware_clock: words[2].cast_signed(),
+        transmit_modes: words[3],
+        receive_filters: words[7],
+    })
+}
+
+/// Which packets an interface stamps by its hardware at present: `HWTSTAMP_TX_*` and
+/// `HWTSTAMP_FILTER_*`. Needs no privilege, and changes nothing.
+pub(in crate::net) fn hardware_stamping(fd: BorrowedFd<'_>, name: &str) -> io::Result<(i32, i32)> {
+    // SAFETY: `hwtstamp_config` is three integers.
+    let mut config: libc::hwtstamp_config = unsafe { zeroed() };
+    let mut request = request(name)?;
+    request.ifr_ifru.ifru_data = ptr::from_mut(&mut config).cast();
+    ioctl(fd, libc::SIOCGHWTSTAMP, &mut request)?;
+    Ok((config.tx_type, config.rx_filter))
 }
 
 fn ethtool<const N: usize>(fd: BorrowedFd<'_>, name: &str, words: &mut [u32; N]) -> io::Result<()> {

@@ -13,10 +13,12 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 
 use super::capture::{Capture, Caught, DropCounter};
+use super::cards::Cards;
+use super::choice::{ClockChoice, ClockError};
 use super::clock::{self, ClockMap, ClockStep, Sample};
 use super::guard::{Guard, GuardChoice, GuardError};
 use super::privilege::PrivilegeError;
-use super::raw::Sender;
+use super::raw::{DepartureClock, Sender};
 use super::route::Route;
 use super::signals::{Request, Signals};
 use crate::net::{Facts, Frame, Received, Wire};
@@ -31,6 +33,8 @@ pub struct OpenPlan {
     pub source_port: Option<u16>,
     /// How to keep the kernel silent.
     pub guard: GuardChoice,
+    /// Which clock is to stamp packets.
+    pub clock: ClockChoice,
     /// How many ports to guard, from 1; with a `source_port`, that one and those above it.
     pub ports: u16,
     /// Whether SIGINT and its family become events. They then stay blocked for the wire's life.
@@ -46,6 +50,9 @@ pub enum OpenError {
     /// The source port cannot be guarded.
     #[error(transparent)]
     Guard(#[from] GuardError),
+    /// The clock that is asked for cannot be had.
+    #[error(transparent)]
+    Clock(#[from] ClockError),
     /// The kernel refuses something else.
     #[error("cannot open {what}: {source}")]
     Io {
@@ -73,19 +80,29 @@ struct Lane {
     scope_id: u32,
     pinned: bool,
     sender: Sender,
+    /// Whether the hardware stamps what it sends.
+    stamped: bool,
     /// The port that was guarded when the lane was opened.
     address: SocketAddr,
 }
 
 impl Lane {
-    /// The lane of `route`, whose packets bear the guarded `address`.
-    fn open(route: &Route, address: SocketAddr) -> Result<Self, OpenError> {
+    /// The lane of `route`, whose packets bear the guarded `address` and are stamped by `clock`.
+    fn open(route: &Route, address: SocketAddr, clock: Clock) -> Result<Self, OpenError> {
+        let sender = Sender::open(route).map_err(OpenError::of("a raw socket"))?;
+        let stamped = clock == Clock::Hardware;
+        if stamped {
+            sender
+                .ask_for_departures(DepartureClock::Hardware)
+                .map_err(OpenError::of("hardware time stamps"))?;
+        }
         Ok(Self {
             source: route.source,
             interface: route.interface.index,
             scope_id: route.scope_id,
             pinned: route.pinned,
-            sender: Sender::open(route).map_err(OpenError::of("a raw socket"))?,
+            sender,
+            stamped,
             address,
         })
     }
@@ -101,6 +118,9 @@ pub struct LinuxWire {
     targets: BTreeMap<IpAddr, usize>,
     guards: BTreeMap<(IpAddr, u16), Guard>,
     choice: GuardChoice,
+    clock: ClockChoice,
+    /// Where the hardware stamps.
+    cards: Option<Cards>,
     map: ClockMap,
     steps: Vec<ClockStep>,
     facts: Facts,
@@ -124,16 +144,20 @@ impl LinuxWire {
         // The default slack lets a wait of 1 ms last 50 µs longer. Without effect, no harm.
         let _ = nix::sys::prctl::set_timerslack(1);
         let Route { interface, mtu, source, scope_id, .. } = &plan.route;
+        let clock = plan.clock.settle(&interface.name)?;
         let guard = Guard::take(*source, plan.source_port, *scope_id, plan.guard)?;
-        let lane = Lane::open(&plan.route, guard.address())?;
-        let capture = Capture::open(*source, interface.index, guard.port())
+        let lane = Lane::open(&plan.route, guard.address(), clock)?;
+        // Before the first packet: no stamp may be older by much.
+        let map = ClockMap::new(Sample::careful());
+        let capture = Capture::open(*source, interface.index, guard.port(), clock)
             .map_err(OpenError::of("a packet socket"))?;
-        let facts = Facts {
-            interface: interface.name.clone(),
-            mtu: *mtu,
-            clock: Clock::Kernel,
-            guard: guard.kind(),
-        };
+        let cards = (clock == Clock::Hardware).then(|| {
+            let mut cards = Cards::new();
+            cards.add(interface.index);
+            cards
+        });
+        let facts =
+            Facts { interface: interface.name.clone(), mtu: *mtu, clock, guard: guard.kind() };
         let mut wire = Self {
             capture,
             signals,
@@ -141,7 +165,9 @@ impl LinuxWire {
             targets: [(plan.route.destination, 0)].into(),
             guards: [((*source, guard.port()), guard)].into(),
             choice: plan.guard,
-            map: ClockMap::new(Sample::take()),
+            clock: plan.clock,
+            cards,
+            map,
             steps: Vec::new(),
             facts,
         };
@@ -157,7 +183,8 @@ impl LinuxWire {
     ///
     /// Targets behind the same source address and interface share sockets and that port. A new pair
     /// gets its own raw socket, which needs `CAP_NET_RAW`; a new source address its own port: `port`,
-    /// or an unpredictable one.
+    /// or an unpredictable one. With [`ClockChoice::Auto`], an interface without hardware stamps
+    /// beside one that has them gives the kernel's, which each stamp says.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -182,16 +209,28 @@ impl LinuxWire {
                 (guard.address(), Some(guard))
             }
         };
-        let lane = Lane::open(route, address)?;
+        let clock = self.clock_of(route)?;
+        let lane = Lane::open(route, address, clock)?;
         self.capture
             .add_source(route.source, route.interface.index)
             .map_err(OpenError::of("the capture filter"))?;
         if let Some(guard) = guard {
             self.install(guard)?;
         }
+        if let Some(cards) = self.cards.as_mut().filter(|_| lane.stamped) {
+            cards.add(lane.interface);
+        }
         self.targets.insert(route.destination, self.lanes.len());
         self.lanes.push(lane);
         Ok(address)
+    }
+
+    /// The clock of another route's interface: no better one than the first route's.
+    fn clock_of(&self, route: &Route) -> Result<Clock, ClockError> {
+        match self.facts.clock {
+            Clock::Hardware => self.clock.settle(&route.interface.name),
+            clock => Ok(clock),
+        }
     }
 
     /// The first guarded address and port.
@@ -264,15 +303,27 @@ impl LinuxWire {
         self.map.unix_ns(at)
     }
 
-    /// The sender for a packet from `source` to `destination`.
-    fn sender(&self, source: IpAddr, destination: IpAddr) -> Option<&Sender> {
-        let exact = self.targets.get(&destination).and_then(|&index| self.lanes.get(index));
+    /// The lane for a packet from `source` to `destination`.
+    fn lane(&self, source: IpAddr, destination: IpAddr) -> Option<usize> {
+        let first = |wanted: &dyn Fn(&Lane) -> bool| self.lanes.iter().position(wanted);
+        let exact = self.targets.get(&destination).copied();
         exact
-            .filter(|lane| lane.source == source)
+            .filter(|&index| self.lanes.get(index).is_some_and(|lane| lane.source == source))
             // An answer to somebody who is no target of ours, or a forged source: by the family.
-            .or_else(|| self.lanes.iter().find(|lane| lane.source == source))
-            .or_else(|| self.lanes.iter().find(|lane| lane.source.is_ipv4() == source.is_ipv4()))
-            .map(|lane| &lane.sender)
+            .or_else(|| first(&|lane| lane.source == source))
+            .or_else(|| first(&|lane| lane.source.is_ipv4() == source.is_ipv4()))
+    }
+
+    /// All that can wake us up.
+    fn watched(&self) -> Vec<PollFd<'_>> {
+        let mut set = vec![PollFd::new(self.capture.as_fd(), PollFlags::POLLIN)];
+        if let Some(signals) = &self.signals {
+            set.push(PollFd::new(signals.as_fd(), PollFlags::POLLIN));
+        }
+        // A stamp of leaving shows as an error, which is always reported.
+        let stamped = self.lanes.iter().filter(|lane| lane.stamped);
+        set.extend(stamped.map(|lane| PollFd::new(lane.sender.as_fd(), PollFlags::empty())));
+        set
     }
 
     /// What woke us up, or `None` for something that was not for us.
@@ -284,21 +335,48 @@ impl LinuxWire {
                 None => {}
             }
         }
+        if let Some(cards) = &mut self.cards {
+            let stamped = |(_, lane): &(usize, &Lane)| lane.stamped;
+            for (index, lane) in self.lanes.iter().enumerate().filter(stamped) {
+                cards.fetch(index, &lane.sender)?;
+            }
+        }
         let caught = self.capture.receive().map_err(|error| self.explain(error))?;
-        Ok(caught.map(|caught| Received::Frame(self.frame(&caught))))
+        let Some(caught) = caught else { return Ok(None) };
+        let frame = self.frame(&caught);
+        match &mut self.cards {
+            Some(cards) => {
+                cards.push(frame, &caught, clock::now());
+                Ok(self.released())
+            }
+            None => Ok(Some(Received::Frame(frame))),
+        }
+    }
+
+    /// The next packet that waits for no stamp of the hardware any longer.
+    fn released(&mut self) -> Option<Received> {
+        let (frame, step) = self.cards.as_mut()?.next(clock::now())?;
+        self.steps.extend(step);
+        Some(Received::Frame(frame))
     }
 
     fn frame(&mut self, caught: &Caught) -> Frame {
         // After the packet was fetched: see ClockMap::check.
-        let sample = Sample::take();
-        self.steps.extend(self.map.check(sample));
-        let read = Instant::from_nanos(sample.before);
-        let stamp = match caught.wall {
-            Some(wall) => Stamp { at: self.map.instant(wall, read), clock: Clock::Kernel },
+        let read = self.check_clock();
+        let stamp = match caught.wall.and_then(|wall| self.map.instant(wall, read)) {
+            Some(at) => Stamp { at, clock: Clock::Kernel },
             None => Stamp { at: read, clock: Clock::User },
         };
         let bytes = self.capture.bytes(caught).to_vec();
         Frame { dir: caught.dir, stamp, bytes, checksum: caught.checksum }
+    }
+
+    /// Looks for a step of the wall clock; says what time it is.
+    fn check_clock(&mut self) -> Instant {
+        let sample = Sample::take();
+        let best = if self.map.agrees(sample) { sample } else { Sample::careful() };
+        self.steps.extend(self.map.check(best));
+        Instant::from_nanos(sample.before)
     }
 
     fn explain(&self, error: io::Error) -> io::Error {
@@ -323,21 +401,37 @@ impl Wire for LinuxWire {
         let invalid = |text| io::Error::new(io::ErrorKind::InvalidInput, text);
         let (source, destination) =
             addresses(packet).ok_or_else(|| invalid("a packet without an IP header"))?;
-        let sender = self
-            .sender(source, destination)
+        let index = self
+            .lane(source, destination)
             .ok_or_else(|| invalid("a packet of an IP version that no route was opened for"))?;
-        sender.send(packet, destination)
+        let lane = &self.lanes[index];
+        let sent = lane.sender.send(packet, destination);
+        if let Some(cards) = self.cards.as_mut().filter(|_| lane.stamped) {
+            cards.sent(index, packet, sent.is_ok());
+        }
+        sent
     }
 
     fn receive(&mut self, until: Instant) -> io::Result<Received> {
+        // Who only looks, and finds a packet that waits for its stamp, waits with it: the packet has
+        // left already.
+        let looks = self.cards.is_some() && until <= clock::now();
         loop {
-            let left = until.since(clock::now());
-            let mut set = vec![PollFd::new(self.capture.as_fd(), PollFlags::POLLIN)];
-            if let Some(signals) = &self.signals {
-                set.push(PollFd::new(signals.as_fd(), PollFlags::POLLIN));
+            if let Some(received) = self.released() {
+                return Ok(received);
             }
-            match ppoll(&mut set, Some(TimeSpec::from_duration(left)), None) {
-                Ok(0) if left.is_zero() => return Ok(Received::Timeout),
+            let wake = match self.cards.as_ref().and_then(Cards::deadline) {
+                Some(deadline) if looks => deadline,
+                Some(deadline) => deadline.min(until),
+                None => until,
+            };
+            let left = wake.since(clock::now());
+            match ppoll(&mut self.watched(), Some(TimeSpec::from_duration(left)), None) {
+                Ok(0) if left.is_zero() && wake == until => {
+                    // While there is time: the oftener, the surer a step's place.
+                    self.check_clock();
+                    return Ok(Received::Timeout);
+                }
                 // Woken by the time; another look, since the clock decides.
                 Ok(0) | Err(Errno::EINTR) => {}
                 Ok(_) => {
@@ -377,20 +471,5 @@ fn addresses(packet: &[u8]) -> Option<(IpAddr, IpAddr)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_are_read_from_broken_packets_too() {
-        let mut v4 = vec![0x45; 20];
-        v4[12..].copy_from_slice(&[192, 0, 2, 1, 198, 51, 100, 7]);
-        let expected = ("192.0.2.1".parse().unwrap(), "198.51.100.7".parse().unwrap());
-        assert_eq!(addresses(&v4), Some(expected), "its length field says 0x4545");
-        assert_eq!(addresses(&v4[..19]), None);
-        let mut v6 = vec![0x60; 40];
-        v6[8..].fill(0);
-        (v6[23], v6[39]) = (1, 2);
-        assert_eq!(addresses(&v6), Some(("::1".parse().unwrap(), "::2".parse().unwrap())));
-        assert_eq!(addresses(&[0x10; 40]), None);
-    }
-}
+#[path = "wire_tests.rs"]
+mod tests;

@@ -26,7 +26,7 @@ const FINEST: u64 = 4096;
 /// picture says what it shows. Of lost, late, refused and otherwise special probes only those are
 /// forgotten whose mark would cover another's.
 pub struct PlotSink<'a> {
-    finished: Box<dyn FnMut(&str) -> io::Result<()> + 'a>,
+    finished: Box<Finished<'a>>,
     most: usize,
     /// One answered probe of so many is kept.
     one_of: u64,
@@ -39,6 +39,9 @@ pub struct PlotSink<'a> {
     grid: u64,
     lost: u64,
 }
+
+/// What takes the finished picture.
+type Finished<'a> = dyn FnMut(&str) -> io::Result<()> + 'a;
 
 /// A point and the series that it belongs to.
 #[derive(Clone, Copy)]
@@ -225,7 +228,8 @@ fn distinct(points: &[Kept], grid: u64) -> Vec<Kept> {
             let nanos = nanos_of(interval).max(1);
             // Sixteenths of a doubling and finer, as many as the grid has.
             let octave = u64::from(nanos.ilog2());
-            octave * grid + (u128::from(nanos - (1 << octave)) * u128::from(grid) >> octave) as u64
+            octave * grid
+                + ((u128::from(nanos - (1 << octave)) * u128::from(grid)) >> octave) as u64
         });
         let row = row.map(|row| row / 16);
         taken.insert((kept.series, kept.point.fate, nanos_of(kept.point.at) / step, row))

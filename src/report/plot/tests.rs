@@ -185,7 +185,7 @@ fn a_run_too_long_to_be_kept_is_thinned_and_its_losses_are_not() {
     let becomes = |i: u64| match i {
         // The curve must not take the few slow ones that are kept for many.
         _ if i % 1_000 == 500 => Becomes::Lost,
-        _ if i % 10 == 0 => Becomes::Refused(2_000),
+        _ if i.is_multiple_of(10) => Becomes::Refused(2_000),
         _ => Becomes::Open(200 + i % 7),
     };
     let picture = drawn(&mut stage, 1_000, (0..20_000).map(becomes));

@@ -23,45 +23,52 @@ impl<'a> Row<'a> {
     }
 }
 
-/// A column: its head, how soon it goes where there is no room (0 never), and its cells.
+/// A number of probes.
+type Number = fn(&Counts) -> u64;
+
+/// What stands in a row.
+type Cell = Box<dyn Fn(&Row<'_>) -> String>;
+
+/// A column: its head, how soon it goes where there is no room (0 never), and how a cell reads. Cells
+/// are written twice, to be measured and to be shown: kept, those of a million rows would fill the
+/// memory.
 struct Column {
     head: &'static str,
     goes: u8,
-    cells: Vec<String>,
-    /// Columns of the widest of them.
+    cell: Cell,
+    /// Columns of the widest cell.
     width: usize,
 }
 
 impl Column {
-    fn new(head: &'static str, goes: u8, cells: Vec<String>) -> Self {
-        let widest = cells.iter().map(|cell| cell.width()).max().unwrap_or(0);
-        Self { head, goes, cells, width: widest.max(head.len()) }
+    fn new(head: &'static str, goes: u8, rows: &[Row<'_>], cell: Cell) -> Self {
+        let widest = rows.iter().map(|row| cell(row).width()).max().unwrap_or(0);
+        Self { head, goes, cell, width: widest.max(head.len()) }
     }
 }
 
 /// The table, and a line that says where most probes were lost. `what` the names are of.
 pub(super) fn overview(rows: &[Row<'_>], what: &str, style: &Style) -> String {
     let worst = worst(rows);
-    let names: Vec<String> = rows.iter().map(|row| style.safe(row.name)).collect();
-    let longest = names.iter().map(|name| name.width()).chain([what.len()]).max().unwrap_or(0);
+    let widths = rows.iter().map(|row| style.safe(row.name).width());
+    let longest = widths.chain([what.len()]).max().unwrap_or(0);
     let columns = fitting(columns(rows, style), style.columns() - 2 - longest.min(NAME));
     let taken: usize = columns.iter().map(|column| column.width + 1).sum();
     let room = longest.min(style.columns().saturating_sub(2 + taken)).max(1);
     let heads = columns.iter().map(|column| pad(column.head, column.width));
-    let mut out =
-        vec![vec![Span::new(format!("  {what:<room$}{}", heads.collect::<String>()), Paint::Bold)]];
-    for (number, name) in names.iter().enumerate() {
-        let cells: String = columns
-            .iter()
-            .map(|column| pad(column.cells.get(number).map_or("", |cell| cell), column.width))
-            .collect();
-        let name = shortened(name, room, style.unicode);
+    let head = Span::new(format!("  {what:<room$}{}", heads.collect::<String>()), Paint::Bold);
+    let mut text = render(&[head], style.color) + "\n";
+    for (number, row) in rows.iter().enumerate() {
+        let cells: String =
+            columns.iter().map(|column| pad(&(column.cell)(row), column.width)).collect();
+        let name = shortened(&style.safe(row.name), room, style.unicode);
         let gap = " ".repeat(room.saturating_sub(name.width()));
         let is_worst = worst.is_some_and(|(at, _)| at == number);
         let (mark, paint) = if is_worst { ("! ", Paint::Bad) } else { ("  ", Paint::Plain) };
-        out.push(vec![Span::new(mark, paint), Span::new(format!("{name}{gap}{cells}"), paint)]);
+        let line = [Span::new(mark, paint), Span::new(format!("{name}{gap}{cells}"), paint)];
+        text += &render(&line, style.color);
+        text.push('\n');
     }
-    let mut text: String = out.iter().map(|line| render(line, style.color) + "\n").collect();
     if let Some((at, _)) = worst {
         text += &format!("! loses most: {}\n", loss(rows[at].counts));
     }
@@ -78,25 +85,25 @@ fn worst(rows: &[Row<'_>]) -> Option<(usize, f64)> {
 }
 
 fn columns(rows: &[Row<'_>], style: &Style) -> Vec<Column> {
-    let column = |head, goes, cell: &dyn Fn(&Row<'_>) -> String| {
-        Column::new(head, goes, rows.iter().map(cell).collect())
+    let column = |head, goes, cell| Column::new(head, goes, rows, cell);
+    let unicode = style.unicode;
+    let time = |read: fn(&Figures) -> Option<u64>| -> Cell {
+        Box::new(move |row| {
+            read(&row.figures).map_or_else(|| "-".to_owned(), |nanos| short(nanos, unicode))
+        })
     };
-    let time = |read: fn(&Figures) -> Option<u64>| {
-        move |row: &Row<'_>| {
-            read(&row.figures).map_or_else(|| "-".to_owned(), |nanos| short(nanos, style.unicode))
-        }
-    };
+    let number = |read: Number| -> Cell { Box::new(move |row| read(row.counts).to_string()) };
     let mut columns = vec![
-        column("sent", 0, &|row| row.counts.sent.to_string()),
-        column("recv", 4, &|row| row.counts.received().to_string()),
-        column("loss", 0, &|row| loss(row.counts)),
-        column("min", 1, &time(|f| f.min_ns)),
-        column("avg", 0, &time(|f| f.avg_ns)),
-        column("p50", 2, &time(|f| f.p50_ns)),
-        column("p99", 0, &time(|f| f.p99_ns)),
-        column("max", 3, &time(|f| f.max_ns)),
+        column("sent", 0, number(|c| c.sent)),
+        column("recv", 4, number(Counts::received)),
+        column("loss", 0, Box::new(|row| loss(row.counts))),
+        column("min", 1, time(|f| f.min_ns)),
+        column("avg", 0, time(|f| f.avg_ns)),
+        column("p50", 2, time(|f| f.p50_ns)),
+        column("p99", 0, time(|f| f.p99_ns)),
+        column("max", 3, time(|f| f.max_ns)),
     ];
-    let rare: [(&'static str, fn(&Counts) -> u64); 4] = [
+    let rare: [(_, Number); 4] = [
         ("late", |c| c.late),
         ("dup", |c| c.duplicates),
         ("rst", |c| c.refused),
@@ -104,7 +111,7 @@ fn columns(rows: &[Row<'_>], style: &Style) -> Vec<Column> {
     ];
     for (head, read) in rare {
         if rows.iter().any(|row| read(row.counts) > 0) {
-            columns.push(column(head, 5, &|row| read(row.counts).to_string()));
+            columns.push(column(head, 5, number(read)));
         }
     }
     columns

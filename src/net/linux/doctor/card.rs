@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use socket2::{Domain, Socket, Type};
 
 use super::{Finding, told_by};
+use crate::net::linux::choice::{HardwareStamps, Switch};
 use crate::net::linux::sys;
 
 /// `ETHTOOL_G…`, the commands that ask; `linux/ethtool.h`.
@@ -24,8 +25,7 @@ pub(super) fn findings(interface: &str) -> Vec<Finding> {
     let fd = socket.as_fd();
     let Ok(flags) = sys::interface_flags(fd, interface) else { return Vec::new() };
     let mut findings = vec![state(interface, flags)];
-    let stamps = sys::ethtool_timestamps(fd, interface).ok();
-    findings.push(stamping(interface, stamps.map(|info| (info.modes, info.hardware_clock))));
+    findings.push(stamping(interface, &HardwareStamps::of(interface)));
     findings.push(Offloads::of(fd, interface).finding(interface));
     findings.extend(reverse_path(interface));
     findings
@@ -45,23 +45,30 @@ fn state(interface: &str, flags: i32) -> Finding {
 }
 
 /// The capture is stamped by the kernel whatever the driver can do; what hardware adds is the
-/// interface's own clock. The flags are `SOF_TIMESTAMPING_…`.
-fn stamping(interface: &str, info: Option<(u32, i32)>) -> Finding {
+/// interface's own clock.
+fn stamping(interface: &str, stamps: &HardwareStamps) -> Finding {
     let both = "the kernel stamps what comes and what goes";
-    let (stamps, clock) = info.unwrap_or((0, -1));
-    let has = |flag: libc::c_uint| stamps & flag != 0;
-    let hardware = has(libc::SOF_TIMESTAMPING_RAW_HARDWARE);
-    let own = match (
-        hardware && has(libc::SOF_TIMESTAMPING_RX_HARDWARE),
-        hardware && has(libc::SOF_TIMESTAMPING_TX_HARDWARE),
-    ) {
-        (true, true) => "stamps by its hardware both ways",
-        (true, false) => "stamps by its hardware on arrival alone",
-        (false, true) => "stamps by its hardware on the way out alone",
+    let own = match (stamps.receive, stamps.transmit) {
+        (true, true) => match stamps.switch {
+            Switch::On => "its hardware stamps both ways",
+            Switch::Off => "its hardware can stamp both ways, and is switched off",
+            Switch::Unknown => "its hardware can stamp both ways, and does not say whether it does",
+        },
+        (true, false) => "its hardware stamps on arrival alone",
+        (false, true) if stamps.receive_some => {
+            "its hardware stamps what goes, and of what comes PTP alone"
+        }
+        (false, true) => "its hardware stamps on the way out alone",
         (false, false) => "no stamps by its hardware",
     };
-    let device = if clock >= 0 { format!(" (/dev/ptp{clock})") } else { String::new() };
-    Finding::good("timestamps", format!("{interface}: {both}; {own}{device}"))
+    let device = stamps.device.map(|clock| format!(" (/dev/ptp{clock})")).unwrap_or_default();
+    let choice = stamps.automatic();
+    let text = format!("{interface}: {both}; {own}{device}; --clock auto takes {choice}");
+    let finding = Finding::good("timestamps", text);
+    match stamps.remedy(interface) {
+        Some(command) => finding.remedied(format!("for hardware stamps: {command} (linuxptp)")),
+        None => finding,
+    }
 }
 
 /// What the interface does to packets. `None` where it does not say.
@@ -161,7 +168,8 @@ mod tests {
         assert_eq!(found[0], Finding::good("interface", "lo is up"));
         assert_eq!(
             found[1].text,
-            "lo: the kernel stamps what comes and what goes; no stamps by its hardware"
+            "lo: the kernel stamps what comes and what goes; no stamps by its hardware; \
+             --clock auto takes kernel"
         );
         assert!(found[2].text.contains("GSO"), "lo answers ethtool: {:?}", found[2]);
         assert_eq!(findings("nosuch0"), Vec::new());
@@ -177,13 +185,32 @@ mod tests {
     }
 
     #[test]
-    fn a_hardware_clock_is_named_where_it_can_be_read() {
-        let (rx, tx) = (libc::SOF_TIMESTAMPING_RX_HARDWARE, libc::SOF_TIMESTAMPING_TX_HARDWARE);
-        let raw = libc::SOF_TIMESTAMPING_RAW_HARDWARE;
-        let text = |flags, clock| stamping("eth0", Some((flags, clock))).text;
-        assert!(text(rx | tx | raw, 0).ends_with("; stamps by its hardware both ways (/dev/ptp0)"));
-        assert!(text(rx | raw, -1).ends_with("; stamps by its hardware on arrival alone"));
-        assert!(text(rx | tx, 0).ends_with("; no stamps by its hardware (/dev/ptp0)"));
+    fn a_hardware_clock_is_named_with_what_would_be_made_of_it() {
+        let able = HardwareStamps {
+            transmit: true,
+            receive: true,
+            device: Some(0),
+            switch: Switch::On,
+            ..HardwareStamps::default()
+        };
+        let on = stamping("eth0", &able);
+        assert_eq!(
+            (on.text.as_str(), on.remedy),
+            (
+                "eth0: the kernel stamps what comes and what goes; its hardware stamps both ways \
+                 (/dev/ptp0); --clock auto takes hardware",
+                None
+            )
+        );
+        let off = stamping("eth0", &HardwareStamps { switch: Switch::Off, ..able });
+        assert!(off.text.ends_with("switched off (/dev/ptp0); --clock auto takes kernel"));
+        assert_eq!(
+            off.remedy.as_deref(),
+            Some("for hardware stamps: sudo hwstamp_ctl -i eth0 -t 1 -r 1 (linuxptp)")
+        );
+        let half = stamping("eth0", &HardwareStamps { transmit: false, ..able });
+        assert!(half.text.contains("; its hardware stamps on arrival alone (/dev/ptp0); --clock"));
+        assert_eq!(half.remedy, None, "nothing to switch on");
     }
 
     #[test]

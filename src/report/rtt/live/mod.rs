@@ -101,10 +101,14 @@ impl<'a, W: Write> LiveReporter<'a, W> {
         // A terminal that became narrower has broken what was too long for it.
         let rows: usize = self.drawn.iter().map(|width| width.div_ceil(columns).max(1)).sum();
         self.drawn.clear();
-        match rows {
-            0 => String::new(),
-            _ => format!("\x1b[{rows}A\r\x1b[J"),
+        if rows == 0 {
+            return String::new();
         }
+        // Row by row: a terminal that is told to clear its whole screen at once may keep what stood
+        // there in its history, and there would be one more table with each drawing. The cursor's
+        // own row may hold what the user typed.
+        let up = format!("\x1b[{rows}A");
+        format!("\r{up}{}\x1b[2K{up}", "\x1b[2K\x1b[1B".repeat(rows))
     }
 
     fn draw(&mut self, view: &RttView<'_>, size: Size) -> String {

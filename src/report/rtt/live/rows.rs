@@ -37,7 +37,7 @@ pub(super) fn table(view: &RttView<'_>, cells: &[Cell], size: Size, style: &Styl
         worst(view, cells, (room - 1).max(1))
     };
     if all > shown.len() {
-        shown.sort_by(|left, right| order(view, left).cmp(&order(view, right)));
+        shown.sort_by_key(|row| order(view, row));
     }
     let names: Vec<String> =
         shown.iter().map(|(number, _)| style.safe(&view.run.targets[*number].name)).collect();
@@ -155,8 +155,8 @@ fn row(
     line
 }
 
-/// The last probes: bars grow by one step each time the interval grows by half of the shortest one
-/// shown, doubling every second step; what has no interval is a letter or a sign.
+/// The last probes: a bar's height is how far the interval is above the shortest one shown; what has
+/// no interval is a letter or a sign.
 fn strip_of(cell: &Cell, room: usize, style: &Style) -> Vec<Span> {
     let marks: Vec<Mark> = cell.last_marks(room).collect();
     let least = marks
@@ -182,16 +182,16 @@ fn strip_of(cell: &Cell, room: usize, style: &Style) -> Vec<Span> {
         .collect()
 }
 
-/// From 0 to 7: 1, 1.5, 2, 3, 4, 6, 8 and 12 times the least.
+/// From 0 to 7: 5, 10, 25, 50 and 100 percent above the least, 4 and 10 times it.
 fn step(units: u32, least: u32) -> usize {
-    let halves = u64::from(units) * 2 / u64::from(least.max(1));
-    [3, 4, 6, 8, 12, 16, 24].iter().filter(|bound| halves >= **bound).count()
+    let percent = u64::from(units) * 100 / u64::from(least.max(1));
+    [105, 110, 125, 150, 200, 400, 1000].iter().filter(|bound| percent >= **bound).count()
 }
 
 fn legend(style: &Style) -> Vec<Span> {
     let bars = BARS[usize::from(!style.unicode)];
     let text = format!(
-        "{}..{} 1 to 12 times the least  X lost  L late  r RST  ! ICMP  ? untimed",
+        "{}..{} 1 to 10 times the least  X lost  L late  r RST  ! ICMP  ? untimed",
         bars[0], bars[7]
     );
     vec![Span::new(text, Paint::Dim)]
@@ -203,8 +203,8 @@ mod tests {
 
     #[test]
     fn bars_grow_with_the_ratio_and_no_further_than_there_are_bars() {
-        let steps = [10, 14, 15, 20, 30, 40, 60, 80, 119, 120, u32::MAX].map(|n| step(n, 10));
-        assert_eq!(steps, [0, 0, 1, 2, 3, 4, 5, 6, 6, 7, 7]);
+        let steps = [100, 104, 105, 110, 125, 150, 200, 400, 999, 1000, u32::MAX];
+        assert_eq!(steps.map(|units| step(units, 100)), [0, 0, 1, 2, 3, 4, 5, 6, 6, 7, 7]);
         assert_eq!(step(0, 0), 0);
     }
 }
