@@ -129,7 +129,8 @@ impl Cable {
             let frame = &buffer[..length];
             let segment = frame.get(LENGTH_OF_ETHERNET..).and_then(sniffer::parse);
             let delays = segment.map_or(vec![Duration::ZERO], |it| policy(to_server, &it));
-            let copies = delays.into_iter().map(|delay| (now + delay, place, to_server, frame.to_vec()));
+            let copies =
+                delays.into_iter().map(|delay| (now + delay, place, to_server, frame.to_vec()));
             waiting.extend(copies.map(Reverse));
         }
     }

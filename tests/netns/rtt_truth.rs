@@ -127,9 +127,9 @@ impl Truth {
         let mut compared = 0;
         for record in last.values() {
             let exchange = self.of_record(record)?;
-            compared += exchange.check(record, start).with_context(|| {
-                format!("{record}\nwas seen as {}", exchange.text(start))
-            })?;
+            compared += exchange
+                .check(record, start)
+                .with_context(|| format!("{record}\nwas seen as {}", exchange.text(start)))?;
         }
         Ok(compared)
     }
@@ -211,7 +211,9 @@ impl Exchange {
         let (syns, answers) = (self.syns(), self.answers());
         let number = |field: &str| record[field].as_i64();
         let is_at = |field: &str, span: Option<&Span<'_>>| {
-            number(field).zip(span).is_some_and(|(said, (_, range))| range.contains(&(said + start)))
+            number(field)
+                .zip(span)
+                .is_some_and(|(said, (_, range))| range.contains(&(said + start)))
         };
         ensure!(number("attempts") == i64::try_from(syns.len()).ok(), "attempts");
         ensure!(is_at("sent_ns", syns.first()), "sent_ns");

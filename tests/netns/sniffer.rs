@@ -105,9 +105,9 @@ impl Sniffer {
             setsockopt(&socket, sockopt::ReceiveTimestampns, &true).context("kernel stamps")?;
             Ok(socket)
         })?;
-        let mark_sink = topology.server.within(|| {
-            UdpSocket::bind((topology.address(Family::V4), 0)).context("mark sink")
-        })?;
+        let mark_sink = topology
+            .server
+            .within(|| UdpSocket::bind((topology.address(Family::V4), 0)).context("mark sink"))?;
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
         let (marker, marks) = channel();
         let list = Arc::clone(&seen);
@@ -196,8 +196,7 @@ fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> nix::Result<(usize, bool, Dur
     let mut control = nix::cmsg_space!(TimeSpec);
     let mut parts = [IoSliceMut::new(buffer)];
     let control = Some(&mut control[..]);
-    let message =
-        recvmsg::<LinkAddr>(socket.as_raw_fd(), &mut parts, control, MsgFlags::empty())?;
+    let message = recvmsg::<LinkAddr>(socket.as_raw_fd(), &mut parts, control, MsgFlags::empty())?;
     let outgoing = message.address.is_some_and(|link| link.pkttype() == libc::PACKET_OUTGOING);
     let stamp = message.cmsgs()?.find_map(|control| match control {
         ControlMessageOwned::ScmTimestampns(stamp) => Some(Duration::from(stamp)),

@@ -38,8 +38,7 @@ impl Tunnel {
         let (near, far) = UnixDatagram::pair()?;
         let mut carriers = Vec::new();
         let topology = Topology::joined_by(|client, server| {
-            for (namespace, name, end) in
-                [(client, CLIENT_VETH, near), (server, SERVER_VETH, far)]
+            for (namespace, name, end) in [(client, CLIENT_VETH, near), (server, SERVER_VETH, far)]
             {
                 carriers.push(carrier(namespace, name, end)?);
             }
