@@ -90,7 +90,7 @@ pub(crate) fn ensure_nothing_half_open(topology: &Topology, server: &Server) -> 
     })
 }
 
-fn is_the_wires(
+pub(crate) fn is_the_wires(
     topology: &Topology,
     arrivals: Arrivals,
     family: Family,

@@ -7,6 +7,7 @@ use crate::rtt::{ensure_nothing_half_open, observed, statistics};
 use crate::rtt_truth::{Arrivals, Witnesses, key_of};
 use crate::run::{self, Finished, Privilege, Running};
 use crate::servers::{self, Habit, Server};
+use crate::silence::Random;
 use crate::sniffer::SYN;
 use crate::{Case, case, netlink};
 use anyhow::{Context, Result, ensure};
@@ -53,22 +54,11 @@ fn is_notice(event: &Value, code: &str) -> bool {
     event["type"] == "notice" && event["code"] == code
 }
 
-/// Marsaglia's xorshift: the same misfortunes in each run.
-struct Random(u64);
-
-impl Random {
-    const fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
-}
-
 /// A third of the answers comes after the probe was given up, some of them twice, in no order: each is
 /// credited to the probe that asked, by a reset that ends it at the peer.
 fn late_and_repeated(family: Family) -> Result<()> {
     const PROBES: u64 = 150;
+    // The same misfortunes in each run.
     let (mut random, mut asked) = (Random(0x9293), HashSet::new());
     let relay = Relay::start(Box::new(move |to_server, seen| {
         if to_server || !seen.has(SYN) || !asked.insert((seen.to.port(), seen.ack)) {
