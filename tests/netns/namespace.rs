@@ -157,6 +157,20 @@ impl Topology {
     pub(crate) fn joined_by(
         join: impl FnOnce(&Namespace, &Namespace) -> Result<()>,
     ) -> Result<Self> {
+        Self::joined_and_ready(join, netlink::await_ready)
+    }
+
+    /// The same over devices without neighbours, which have nothing to wait for but the carrier.
+    pub(crate) fn joined_without_neighbours(
+        join: impl FnOnce(&Namespace, &Namespace) -> Result<()>,
+    ) -> Result<Self> {
+        Self::joined_and_ready(join, |name, _| netlink::await_carrier(name))
+    }
+
+    fn joined_and_ready(
+        join: impl FnOnce(&Namespace, &Namespace) -> Result<()>,
+        await_ready: impl Fn(&str, Ipv6Addr) -> Result<()> + Sync,
+    ) -> Result<Self> {
         let client = Namespace::new()?;
         let server = Namespace::new()?;
         join(&client, &server)?;
@@ -169,8 +183,8 @@ impl Topology {
         }
         topology.client.within(|| netlink::set_up(CLIENT_VETH))?;
         topology.server.within(|| netlink::set_up(SERVER_VETH))?;
-        topology.client.within(|| netlink::await_ready(CLIENT_VETH, CLIENT_V6))?;
-        topology.server.within(|| netlink::await_ready(SERVER_VETH, SERVER_V6))?;
+        topology.client.within(|| await_ready(CLIENT_VETH, CLIENT_V6))?;
+        topology.server.within(|| await_ready(SERVER_VETH, SERVER_V6))?;
         Ok(topology)
     }
 

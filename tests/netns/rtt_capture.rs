@@ -34,7 +34,8 @@ pub(crate) fn cases() -> Vec<Case> {
             let work = move || agrees(&Tunnel::start()?.topology, Arrivals::Exact, family, method);
             cases.push(case(name(&format!("capture_{method}_tun")), work).needing(tun));
         }
-        let work = move || is_the_wires(&Tunnel::start()?.topology, Arrivals::Exact, family, "data");
+        let work =
+            move || is_the_wires(&Tunnel::start()?.topology, Arrivals::Exact, family, "data");
         cases.push(case(name("is_the_wires/data/tun"), work).needing(tun));
         let work = move || handshake_over_tun(family);
         cases.push(case(format!("tun/handshake/{}", family.name()), work).needing(tun));

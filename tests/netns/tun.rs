@@ -37,7 +37,7 @@ impl Tunnel {
     pub(crate) fn start() -> Result<Self> {
         let (near, far) = UnixDatagram::pair()?;
         let mut carriers = Vec::new();
-        let topology = Topology::joined_by(|client, server| {
+        let topology = Topology::joined_without_neighbours(|client, server| {
             for (namespace, name, end) in [(client, CLIENT_VETH, near), (server, SERVER_VETH, far)]
             {
                 carriers.push(carrier(namespace, name, end)?);
