@@ -243,7 +243,7 @@ fn repeated_syn(family: Family) -> Result<()> {
         let exchange = truth.of_record(record)?;
         let (syns, answers) = (exchange.syns(), exchange.answers());
         ensure!(record["attempts"] == syns.len(), "{record}: {exchange:?}");
-        let (said, truth) = (record["rtt_ns"].as_i64(), exchange.from_last_syn());
+        let (said, truth) = (record["rtt_ns"].as_i64(), exchange.since_last_syn());
         let right =
             said.zip(truth.as_ref()).map_or(answers.is_empty(), |(it, range)| range.contains(&it));
         ensure!(right, "{record} should be {truth:?}");
@@ -263,7 +263,7 @@ fn clock_user(family: Family) -> Result<()> {
     ensure!(finished.first("run")?["clock"] == "user", "{}", finished.account());
     for record in finished.of_type("probe") {
         let exchange = truth.of_record(record)?;
-        let wire = exchange.from_last_syn().context("unanswered")?;
+        let wire = exchange.since_last_syn().context("unanswered")?;
         // It begins before the packet leaves, and ends after it has arrived.
         let longer = record["rtt_ns"].as_i64().is_some_and(|rtt| rtt > *wire.start());
         ensure!(record["clock"] == "user" && longer, "{record}, on the wire {wire:?}");

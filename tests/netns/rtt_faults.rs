@@ -159,7 +159,7 @@ fn link_goes_down(interface: &'static str) -> Result<()> {
     // Whatever waited for the neighbour's address and left later is timed from when it left.
     let truth = witnesses.truth(server.address.port())?;
     for record in finished.of_type("probe").filter(|record| record["rtt_ns"].is_i64()) {
-        let wire = truth.of_record(record)?.from_last_syn().context("no answer was seen")?;
+        let wire = truth.of_record(record)?.since_last_syn().context("no answer was seen")?;
         ensure!(record["rtt_ns"].as_i64().is_some_and(|rtt| wire.contains(&rtt)), "{record}");
     }
     Ok(())

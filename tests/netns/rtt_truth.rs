@@ -187,7 +187,7 @@ impl Exchange {
     }
 
     /// The time from the last SYN to the first answer.
-    pub(crate) fn from_last_syn(&self) -> Option<RangeInclusive<i64>> {
+    pub(crate) fn since_last_syn(&self) -> Option<RangeInclusive<i64>> {
         Some(between(self.syns().last()?, self.answers().first()?))
     }
 
@@ -226,7 +226,7 @@ impl Exchange {
         let carries = |seen: &Seen| seen.length > 0;
         let closes = |seen: &Seen| seen.has(FIN);
         let phases = [
-            (&record["rtt_ns"], self.from_last_syn()),
+            (&record["rtt_ns"], self.since_last_syn()),
             (&record["phases"]["data_ack_ns"], self.interval(carries, acknowledges)),
             (&record["phases"]["fin_ack_ns"], self.interval(closes, acknowledges)),
             (&record["phases"]["peer_fin_ns"], self.interval(closes, |seen, _| seen.has(FIN))),
