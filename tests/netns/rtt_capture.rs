@@ -18,7 +18,9 @@ use crate::{Case, case, patience};
 use anyhow::{Context, Result, ensure};
 use nix::mount::{MsFlags, mount};
 use nix::sys::signal::Signal;
+use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -200,10 +202,30 @@ fn killed_leaves_nothing(family: Family) -> Result<()> {
         crate::rtt::ensure_nothing_half_open(&topology, &server).with_context(account)?;
         // Killed before it opened the file, there is none.
         if file.exists() && file.metadata()?.len() > 0 {
+            drop_cut_block(&file).with_context(account)?;
             capture::read(&file).with_context(account)?;
         }
     }
     Ok(())
+}
+
+/// Drops the last block of a file where the kernel has cut it. Each is written by one call; but Linux
+/// copies page by page and leaves off, in between, for a process that is being killed
+/// (`generic_perform_write`), so that a block may end at the end of a page and nowhere else.
+fn drop_cut_block(path: &Path) -> Result<()> {
+    const PAGE: usize = 4096;
+    let bytes = fs::read(path)?;
+    let mut whole = 0;
+    while let Some(&[one, two, three, four]) = bytes.get(whole + 4..whole + 8) {
+        let length = usize::try_from(u32::from_ne_bytes([one, two, three, four]))?;
+        ensure!(length >= 12, "a block of {length} bytes at {whole}");
+        if whole + length > bytes.len() {
+            break;
+        }
+        whole += length;
+    }
+    ensure!(whole == bytes.len() || bytes.len() % PAGE == 0, "cut at {}", bytes.len());
+    fs::write(path, &bytes[..whole]).context("the whole blocks")
 }
 
 /// The run goes on without the capture, says so once, and exits with 2; what there is can be read.
