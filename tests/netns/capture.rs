@@ -41,18 +41,18 @@ pub(crate) fn cases() -> Vec<Case> {
 
 /// A packet, as tshark reads it.
 #[derive(Debug)]
-struct Row {
+pub(crate) struct Row {
     /// Nanoseconds since the Unix epoch.
-    unix_ns: i64,
-    dir: &'static str,
-    interface: String,
-    protocols: String,
-    flags: String,
-    comment: String,
+    pub(crate) unix_ns: i64,
+    pub(crate) dir: &'static str,
+    pub(crate) interface: String,
+    pub(crate) protocols: String,
+    pub(crate) flags: String,
+    pub(crate) comment: String,
 }
 
 /// Every packet of a file, in which tshark must find nothing to complain about.
-fn read(path: &Path) -> Result<Vec<Row>> {
+pub(crate) fn read(path: &Path) -> Result<Vec<Row>> {
     let home = tempfile::tempdir()?;
     let fields = [
         "frame.time_epoch",

@@ -53,3 +53,15 @@ pub(crate) fn on_arrival(
     );
     load(namespace, &rules)
 }
+
+/// The packets that a named counter of the table `trial` has counted.
+pub(crate) fn counted(namespace: &Namespace, counter: &str) -> Result<u64> {
+    namespace.within(|| {
+        let arguments = ["list", "counter", "inet", "trial", counter];
+        let output = Command::new("nft").args(arguments).output().context("nft")?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let mut words = text.split_whitespace().skip_while(|word| *word != "packets");
+        let number = words.nth(1).and_then(|word| word.parse().ok());
+        number.with_context(|| format!("no count in {text}"))
+    })
+}

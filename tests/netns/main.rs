@@ -15,6 +15,11 @@ mod namespace;
 mod netlink;
 mod oracle;
 mod patience;
+mod relay;
+mod rtt;
+mod rtt_capture;
+mod rtt_faults;
+mod rtt_truth;
 mod run;
 mod selftest;
 mod servers;
@@ -25,11 +30,13 @@ mod sniffer;
 mod sockets;
 mod truth;
 mod tshark;
+mod tun;
 mod verdicts;
 
 use anyhow::Result;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -49,7 +56,7 @@ pub(crate) fn case(
 }
 
 impl Case {
-    /// Names the programs without which the test cannot run.
+    /// Names the programs and devices without which the test cannot run.
     pub(crate) fn needing(self, needs: &'static [&'static str]) -> Self {
         Self { needs, ..self }
     }
@@ -74,6 +81,9 @@ fn main() -> ExitCode {
         clocks::cases(),
         loss::cases(),
         verdicts::cases(),
+        rtt::cases(),
+        rtt_faults::cases(),
+        rtt_capture::cases(),
     ];
     let trials =
         cases.into_iter().flatten().map(|case| trial(case, refusal.clone(), required, &not_run));
@@ -93,7 +103,7 @@ fn trial(case: Case, refusal: Option<String>, required: bool, not_run: &NotRun) 
     Trial::ignorable_test(case.name, move || {
         let missing = case.needs.iter().find(|program| !is_installed(program));
         let reason =
-            refusal.or_else(|| missing.map(|program| format!("{program} is not installed")));
+            refusal.or_else(|| missing.map(|program| format!("{program} cannot be used here")));
         if let Some(reason) = reason {
             if required {
                 return Err(Failed::from(format!("NOT RUN, and all must run: {reason}")));
@@ -110,7 +120,11 @@ fn trial(case: Case, refusal: Option<String>, required: bool, not_run: &NotRun) 
     })
 }
 
+/// Whether a program can be run, or a device opened.
 fn is_installed(program: &str) -> bool {
+    if program.starts_with("/dev/") {
+        return OpenOptions::new().read(true).write(true).open(program).is_ok();
+    }
     let mut command = Command::new(program);
     command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok()

@@ -34,11 +34,11 @@ pub(crate) fn enter() -> Result<()> {
 
 /// A network namespace, alive as long as this value or a socket in it.
 pub(crate) struct Namespace {
-    handle: File,
+    pub(crate) handle: File,
 }
 
 impl Namespace {
-    fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         in_thread(|| {
             unshare(CloneFlags::CLONE_NEWNET).context("unshare of a network namespace")?;
             // No duplicate address detection: its seconds of silence would be ours. Where /proc/sys
@@ -147,10 +147,33 @@ impl Topology {
     }
 
     fn veth() -> Result<Self> {
+        Self::joined_by(|client, server| {
+            let peer = server.handle.as_raw_fd();
+            client.within(|| netlink::add_veth(CLIENT_VETH, SERVER_VETH, peer))
+        })
+    }
+
+    /// Two namespaces, after `join` gave each its interface of the veth topology, whatever is between.
+    pub(crate) fn joined_by(
+        join: impl FnOnce(&Namespace, &Namespace) -> Result<()>,
+    ) -> Result<Self> {
+        Self::joined_and_ready(join, netlink::await_ready)
+    }
+
+    /// The same over devices without neighbours, which have nothing to wait for but the carrier.
+    pub(crate) fn joined_without_neighbours(
+        join: impl FnOnce(&Namespace, &Namespace) -> Result<()>,
+    ) -> Result<Self> {
+        Self::joined_and_ready(join, |name, _| netlink::await_carrier(name))
+    }
+
+    fn joined_and_ready(
+        join: impl FnOnce(&Namespace, &Namespace) -> Result<()>,
+        await_ready: impl Fn(&str, Ipv6Addr) -> Result<()> + Sync,
+    ) -> Result<Self> {
         let client = Namespace::new()?;
         let server = Namespace::new()?;
-        let peer = server.handle.as_raw_fd();
-        client.within(|| netlink::add_veth(CLIENT_VETH, SERVER_VETH, peer))?;
+        join(&client, &server)?;
         let topology = Self { client, server, link: Link::Veth };
         for family in Family::BOTH {
             let prefix = if family == Family::V4 { PREFIX_V4 } else { PREFIX_V6 };
@@ -160,8 +183,8 @@ impl Topology {
         }
         topology.client.within(|| netlink::set_up(CLIENT_VETH))?;
         topology.server.within(|| netlink::set_up(SERVER_VETH))?;
-        topology.client.within(|| netlink::await_ready(CLIENT_VETH, CLIENT_V6))?;
-        topology.server.within(|| netlink::await_ready(SERVER_VETH, SERVER_V6))?;
+        topology.client.within(|| await_ready(CLIENT_VETH, CLIENT_V6))?;
+        topology.server.within(|| await_ready(SERVER_VETH, SERVER_V6))?;
         Ok(topology)
     }
 

@@ -25,7 +25,7 @@ const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
 const VETH_INFO_PEER: u16 = 1;
 const OWN_INDEX: u32 = 12;
-const PEER_INDEX: u32 = 13;
+pub(crate) const PEER_INDEX: u32 = 13;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFA_FLAGS: u16 = 8;
@@ -118,7 +118,12 @@ fn index_of(name: &str) -> Result<u32> {
 /// ones (`linkwatch_urgent_event`) and activate the first up to a second after its carrier came;
 /// until then it would lose every packet.
 pub(crate) fn add_veth(name: &str, peer: &str, peer_ns: i32) -> Result<()> {
-    let peer_link = link_message(PEER_INDEX, 0, 0)
+    add_veth_to(name, (peer, PEER_INDEX), peer_ns)
+}
+
+/// The same, where the number of `peer` is to be another one than usual.
+pub(crate) fn add_veth_to(name: &str, (peer, index): (&str, u32), peer_ns: i32) -> Result<()> {
+    let peer_link = link_message(index, 0, 0)
         .text(IFLA_IFNAME, peer)
         .attribute(IFLA_NET_NS_FD, &peer_ns.to_ne_bytes());
     let info = Body::default()

@@ -23,7 +23,8 @@ pub(crate) fn until(what: &str, mut condition: impl FnMut() -> Result<bool>) -> 
     bail!("waited {LONGEST:?} in vain for {what}")
 }
 
-fn now() -> Result<Duration> {
+/// The monotonic clock.
+pub(crate) fn now() -> Result<Duration> {
     Ok(clock_gettime(ClockId::CLOCK_MONOTONIC)?.into())
 }
 

@@ -65,9 +65,21 @@ impl Server {
         Self::start_at(&topology.server, address, habit)
     }
 
-    fn start_at(namespace: &Namespace, address: SocketAddr, habit: Habit) -> Result<Self> {
+    /// Starts a server at this address.
+    pub(crate) fn start_at(
+        namespace: &Namespace,
+        address: SocketAddr,
+        habit: Habit,
+    ) -> Result<Self> {
         let listener = namespace.within(|| {
-            TcpListener::bind(address).with_context(|| format!("server at {address}"))
+            let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+            socket.set_reuse_address(true)?;
+            socket.bind(&address.into()).with_context(|| format!("server at {address}"))?;
+            // Room for whatever a busy machine has not accepted yet: where there is none, the kernel
+            // drops connections, or takes the last ACK of an old one for the first of a new one (a
+            // SYN cookie that was never sent).
+            socket.listen(4096)?;
+            Ok(TcpListener::from(socket))
         })?;
         let shared = Arc::new(Shared::default());
         let (acceptor, state) = (listener.try_clone()?, Arc::clone(&shared));

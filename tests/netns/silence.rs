@@ -134,17 +134,18 @@ fn killed_leaves_nothing(link: Link, family: Family) -> Result<()> {
     Ok(())
 }
 
-fn random_seed() -> Result<u64> {
+pub(crate) fn random_seed() -> Result<u64> {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).map_err(|error| anyhow!("{error}"))?;
     Ok(u64::from_ne_bytes(bytes))
 }
 
 /// Marsaglia's xorshift, good enough to choose moments.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    const fn below(&mut self, bound: u64) -> u64 {
+    /// A number below `bound`.
+    pub(crate) const fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

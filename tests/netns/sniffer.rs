@@ -1,16 +1,19 @@
 //! An independent witness in the peer's namespace: a packet socket of our own, not the one of the
-//! code under test, that keeps every TCP segment and can hand them to tshark.
+//! code under test, that keeps every TCP segment with the kernel's stamp and can hand them to tshark.
+//!
+//! The kernel stamps a packet once for all packet sockets that see it at the same place: what a
+//! [`Sniffer::at_client`] has and what a capture on the client has are the same to the nanosecond.
 
 use crate::namespace::{CLIENT_VETH, Family, Link, Namespace, SERVER_VETH, Topology};
 use crate::patience;
 use anyhow::{Context, Result, anyhow};
 use nix::sys::socket::{
-    AddressFamily, LinkAddr, SockFlag, SockProtocol, SockType, recvfrom, setsockopt, socket,
-    sockopt,
+    AddressFamily, ControlMessageOwned, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType,
+    recvmsg, setsockopt, socket, sockopt,
 };
-use nix::time::{ClockId, clock_gettime};
+use nix::sys::time::TimeSpec;
 use std::fs::File;
-use std::io::Write;
+use std::io::{IoSliceMut, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
@@ -34,6 +37,9 @@ pub(crate) struct Seen {
     pub(crate) flags: u8,
     /// Payload bytes.
     pub(crate) length: usize,
+    /// It was leaving where it was seen.
+    pub(crate) outgoing: bool,
+    /// The kernel's stamp, since the Unix epoch.
     since_epoch: Duration,
     packet: Vec<u8>,
 }
@@ -42,6 +48,20 @@ impl Seen {
     pub(crate) const fn has(&self, flag: u8) -> bool {
         self.flags & flag != 0
     }
+
+    /// The kernel's stamp, in nanoseconds since the Unix epoch.
+    pub(crate) fn unix_ns(&self) -> i64 {
+        i64::try_from(self.since_epoch.as_nanos()).unwrap_or(i64::MAX)
+    }
+}
+
+/// Where a sniffer sits, and what it keeps.
+#[derive(Clone, Copy)]
+struct Post {
+    loopback: bool,
+    /// Keeps both copies that a loopback shows: on the way out, and on the way in.
+    both_copies: bool,
+    mark_port: u16,
 }
 
 /// Records from its start to its drop.
@@ -59,7 +79,17 @@ const LAST_MARK: u64 = u64::MAX;
 impl Sniffer {
     /// Starts to record what passes the server's interface.
     pub(crate) fn start(topology: &Topology) -> Result<Self> {
-        let (socket, mark_sink) = topology.server.within(|| {
+        Self::start_in(topology, &topology.server, false)
+    }
+
+    /// Starts to record what passes the client's interface; on the loopback each packet twice, once
+    /// in each direction.
+    pub(crate) fn at_client(topology: &Topology) -> Result<Self> {
+        Self::start_in(topology, &topology.client, true)
+    }
+
+    fn start_in(topology: &Topology, place: &Namespace, both_copies: bool) -> Result<Self> {
+        let socket = place.within(|| {
             let socket = socket(
                 AddressFamily::Packet,
                 SockType::Datagram,
@@ -67,15 +97,23 @@ impl Sniffer {
                 SockProtocol::EthAll,
             )
             .context("packet socket")?;
-            setsockopt(&socket, sockopt::RcvBuf, &(4 << 20)).ok();
-            let sink = UdpSocket::bind((topology.address(Family::V4), 0)).context("mark sink")?;
-            Ok((socket, sink))
+            // Beyond the system's limit only as root outside any user namespace.
+            let room = 16 << 20;
+            if setsockopt(&socket, sockopt::RcvBufForce, &room).is_err() {
+                setsockopt(&socket, sockopt::RcvBuf, &room).ok();
+            }
+            setsockopt(&socket, sockopt::ReceiveTimestampns, &true).context("kernel stamps")?;
+            Ok(socket)
         })?;
+        let mark_sink = topology
+            .server
+            .within(|| UdpSocket::bind((topology.address(Family::V4), 0)).context("mark sink"))?;
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
         let (marker, marks) = channel();
-        let (list, loopback) = (Arc::clone(&seen), topology.link == Link::Loopback);
-        let mark_port = mark_sink.local_addr()?.port();
-        thread::spawn(move || record(&socket, loopback, mark_port, &list, &marker));
+        let list = Arc::clone(&seen);
+        let loopback = topology.link == Link::Loopback;
+        let post = Post { loopback, both_copies, mark_port: mark_sink.local_addr()?.port() };
+        thread::spawn(move || record(&socket, post, &list, &marker));
         let client = topology.client.duplicate()?;
         Ok(Self { seen, marks, client, mark_sink, next_mark: 0 })
     }
@@ -131,31 +169,41 @@ pub(crate) fn without_offload(topology: &Topology) -> Result<()> {
     topology.server.within(|| crate::netlink::checksum_offload_off(SERVER_VETH))
 }
 
-fn record(
-    socket: &OwnedFd,
-    loopback: bool,
-    mark_port: u16,
-    list: &Mutex<Vec<Seen>>,
-    marks: &Sender<u64>,
-) {
+fn record(socket: &OwnedFd, post: Post, list: &Mutex<Vec<Seen>>, marks: &Sender<u64>) {
     let mut buffer = vec![0u8; 1 << 17];
-    while let Ok((length, from)) = recvfrom::<LinkAddr>(socket.as_raw_fd(), &mut buffer) {
-        let outgoing = from.is_some_and(|link| link.pkttype() == libc::PACKET_OUTGOING);
+    while let Ok((length, outgoing, since_epoch)) = receive(socket, &mut buffer) {
         // Loopback shows each packet on its way out and again on its way in.
-        if loopback && outgoing {
+        let again = post.loopback && outgoing;
+        if again && !post.both_copies {
             continue;
         }
         let packet = &buffer[..length];
-        if let Some(mark) = mark_in(packet, mark_port) {
+        if let Some(mark) = mark_in(packet, post.mark_port).filter(|_| !again) {
             marks.send(mark).ok();
             if mark == LAST_MARK {
                 return;
             }
         }
-        if let (Some(seen), Ok(mut list)) = (parse(packet), list.lock()) {
+        let seen = parse(packet).map(|seen| Seen { outgoing, since_epoch, ..seen });
+        if let (Some(seen), Ok(mut list)) = (seen, list.lock()) {
             list.push(seen);
         }
     }
+}
+
+/// The next packet's length, whether it was leaving, and the kernel's stamp.
+fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> nix::Result<(usize, bool, Duration)> {
+    let mut control = nix::cmsg_space!(TimeSpec);
+    let mut parts = [IoSliceMut::new(buffer)];
+    let control = Some(&mut control[..]);
+    let message = recvmsg::<LinkAddr>(socket.as_raw_fd(), &mut parts, control, MsgFlags::empty())?;
+    let outgoing = message.address.is_some_and(|link| link.pkttype() == libc::PACKET_OUTGOING);
+    let stamp = message.cmsgs()?.find_map(|control| match control {
+        ControlMessageOwned::ScmTimestampns(stamp) => Some(Duration::from(stamp)),
+        _ => None,
+    });
+    // The option was accepted: each packet has one.
+    Ok((message.bytes, outgoing, stamp.unwrap_or_default()))
 }
 
 fn mark_in(packet: &[u8], port: u16) -> Option<u64> {
@@ -165,7 +213,8 @@ fn mark_in(packet: &[u8], port: u16) -> Option<u64> {
     (is_mark && to == port).then(|| u64::from_be_bytes(payload))
 }
 
-fn parse(packet: &[u8]) -> Option<Seen> {
+/// Reads a TCP segment in an IP packet.
+pub(crate) fn parse(packet: &[u8]) -> Option<Seen> {
     let word = |bytes: &[u8], at: usize| -> Option<u32> {
         Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
     };
@@ -189,7 +238,6 @@ fn parse(packet: &[u8]) -> Option<Seen> {
     };
     let packet = packet.get(..total)?;
     let tcp = packet.get(header..)?;
-    let now = clock_gettime(ClockId::CLOCK_REALTIME).ok()?;
     Some(Seen {
         from: SocketAddr::new(from, half(tcp, 0)?),
         to: SocketAddr::new(to, half(tcp, 2)?),
@@ -197,7 +245,8 @@ fn parse(packet: &[u8]) -> Option<Seen> {
         ack: word(tcp, 8)?,
         flags: *tcp.get(13)?,
         length: tcp.len().saturating_sub(usize::from(*tcp.get(12)? >> 4) * 4),
-        since_epoch: Duration::from(now),
+        outgoing: false,
+        since_epoch: Duration::ZERO,
         packet: packet.to_vec(),
     })
 }

@@ -19,8 +19,9 @@ pub(super) enum News {
     /// What answered an open flow's SYN acknowledges something else: the peer remembers an earlier
     /// connection between these ports (RFC 9293 §3.10.7.4, RFC 5961 §4).
     Challenged(FlowId),
-    /// The SYN-ACK of an open flow came again.
-    Repeated(FlowId),
+    /// The SYN-ACK of an open flow came again. Whoever acts on it later may find the flow closed by
+    /// the first one.
+    Repeated(FlowId, Stamp),
     /// A segment came for a flow that is over.
     Late(FlowId, Stamp, Box<Packet>),
     /// An ICMP error came about a segment of a flow; it may be over.
@@ -53,7 +54,7 @@ impl Backstage {
                 if it.note == Some(Note::Duplicate)
                     && it.packet.segment.has(Flags::SYN | Flags::ACK) =>
             {
-                News::Repeated(flow)
+                News::Repeated(flow, it.stamp)
             }
             Event::Segment(it)
                 if it.note == Some(Note::Rejected(Rejection::AckNotOfSyn.reason()))

@@ -41,9 +41,11 @@ use crate::time::Instant;
 const OTHER_DESCRIPTORS: u64 = 64;
 /// Ports that are guarded at most: a quarter of those that a host has to give.
 const MOST_PORTS: u64 = 8192;
-/// From the opening of the wire to the first probe: the time that is needed to get there, so that the
-/// first one is not late.
-const LEAD: Duration = Duration::from_micros(500);
+/// From the opening of the wire to the first probe: the time that is needed to get there and to say
+/// what is going to happen, so that the first one is not late.
+const LEAD: Duration = Duration::from_millis(1);
+/// The same for each target.
+const LEAD_EACH: Duration = Duration::from_micros(5);
 
 /// Runs the subcommand.
 ///
@@ -101,7 +103,8 @@ impl Prepared {
         let mut wire = ground.open_wire(&routes, &args.source, args.clock.clock)?;
         let desk = take_ports(&mut wire, &plan, &found)?;
         privilege::drop_all()?;
-        let start = wire.now() + LEAD;
+        let targets = u32::try_from(found.aims.len()).unwrap_or(u32::MAX);
+        let start = wire.now() + LEAD + LEAD_EACH * targets;
         let Listeners { segments, out, reader } = listeners(&wire, start);
         let run = describe(&plan, &schedule, &desk, (&wire, start), &found);
         let flows_each = usize::from(plan.fixed);

@@ -24,11 +24,11 @@ impl Engine {
                         live.challenged = true;
                     }
                 }
-                Some(News::Repeated(id)) => {
-                    if let Some(live) = self.live_mut(id) {
-                        live.duplicates += 1;
-                    }
-                }
+                Some(News::Repeated(id, stamp)) => match self.live_mut(id) {
+                    Some(live) => live.duplicates += 1,
+                    // Both came before either was acted on, and the first has ended the probe.
+                    None => self.repeated(id, stamp)?,
+                },
                 Some(News::Late(id, stamp, packet)) => self.late(id, stamp, &packet)?,
                 Some(News::Icmp(id, stamp, error)) => {
                     self.advance(id)?;
@@ -58,19 +58,27 @@ impl Engine {
             return Ok(());
         }
         if again {
-            ghost.probe.duplicates += 1;
-        } else {
-            ghost.probe.ended = now;
-            credit(ghost, answer, (stamp, packet), (clock, best));
+            return self.repeated(id, stamp);
         }
+        ghost.probe.ended = now;
+        credit(ghost, answer, (stamp, packet), (clock, best));
         let probe = ghost.probe.clone();
         self.ledger().took(&probe);
-        match (again, probe.warm_up) {
-            (true, false) => self.ledger().duplicate(&probe),
-            (false, false) => self.ledger().late(&probe, answer),
-            (_, true) => {}
+        if !probe.warm_up {
+            self.ledger().late(&probe, answer);
         }
-        self.tell(&if again { RttEvent::Duplicate(&probe, stamp) } else { RttEvent::Late(&probe) })
+        self.tell(&RttEvent::Late(&probe))
+    }
+
+    /// The answer of a probe that is over came once more.
+    fn repeated(&mut self, id: FlowId, stamp: Stamp) -> anyhow::Result<()> {
+        let Some(ghost) = self.memory.find(id) else { return Ok(()) };
+        ghost.probe.duplicates += 1;
+        let probe = ghost.probe.clone();
+        if !probe.warm_up {
+            self.ledger().duplicate(&probe);
+        }
+        self.tell(&RttEvent::Duplicate(&probe, stamp))
     }
 
     /// An ICMP error came about a probe that is over.
