@@ -38,6 +38,18 @@ want() {
     done
 }
 
+# want_python_module MODULE=PACKAGE: installs the package of a Python module that no interpreter has.
+# It is for /usr/bin/python3.
+want_python_module() {
+    local module=${1%%=*} package=${1#*=} interpreter
+    for interpreter in python3 /usr/bin/python3; do
+        "$interpreter" -c "import $module" >/dev/null 2>&1 && return 0
+    done
+    # A name that no program has, so that it counts as missing.
+    want "python-module-$module=$package" || true
+    still_missing=("${still_missing[@]/python-module-$module/}")
+}
+
 # install_packages [sudo -n] -- PACKAGE...
 install_packages() {
     local as_root=()

@@ -26,6 +26,7 @@ fn main() -> ExitCode {
     let trials = vec![
         trial("every_figure_agrees_with_an_independent_computation", agrees),
         trial("the_computation_notices_a_figure_that_is_wrong", notices),
+        trial("what_the_program_reports_agrees_with_its_own_rows", program_agrees),
     ];
     let number = trials.len();
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
@@ -42,6 +43,30 @@ fn agrees() -> Result<(), Failed> {
     fs::write(folder.path().join("report.jsonl"), run.report(|_| ()))?;
     let (status, said) = check(folder.path());
     if status == Some(0) && !said.contains(" 0 figures") { Ok(()) } else { Err(said.into()) }
+}
+
+/// The real program over its simulated network, with losses, late answers and duplicates.
+fn program_agrees() -> Result<(), Failed> {
+    let syn = "192.0.2.7:80 192.0.2.8:80,81 -c 350 -i 220ms -W 60ms --warm-up 5";
+    let fin = "192.0.2.7:80 -c 200 -i 500ms -m fin --flows 3";
+    for (words, seed) in [(syn, 1), (syn, 2), (fin, 3), (fin, 4)] {
+        let folder = tempfile::tempdir()?;
+        let network =
+            format!("echo:loss=0.2,jitter=30ms,duplicate=0.2,reorder=0.1,dwell=3ms,seed={seed}");
+        let output = Command::new(env!("CARGO_BIN_EXE_shakedown"))
+            .arg("rtt")
+            .args(words.split(' '))
+            .args(["--json", "--csv"])
+            .arg(folder.path().join("probes.csv"))
+            .env("SHAKEDOWN_SIM", network)
+            .output()?;
+        fs::write(folder.path().join("report.jsonl"), output.stdout)?;
+        let (status, said) = check(folder.path());
+        if status != Some(0) || said.contains(" 0 figures") {
+            return Err(format!("{words}, seed {seed}: {said}").into());
+        }
+    }
+    Ok(())
 }
 
 fn notices() -> Result<(), Failed> {
@@ -65,9 +90,19 @@ fn notices() -> Result<(), Failed> {
     Ok(())
 }
 
+/// The interpreter that has numpy for a second opinion, where one has; the system's packages are its
+/// own interpreter's.
+fn python() -> &'static str {
+    let has_numpy = |name: &&str| {
+        let asked = Command::new(name).args(["-c", "import numpy"]).output();
+        asked.is_ok_and(|output| output.status.success())
+    };
+    ["python3", "/usr/bin/python3"].into_iter().find(has_numpy).unwrap_or("python3")
+}
+
 fn check(folder: &Path) -> (Option<i32>, String) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/check-stats.py");
-    let output = Command::new("python3")
+    let output = Command::new(python())
         .arg(script)
         .args([folder.join("probes.csv"), folder.join("report.jsonl")])
         .output()
@@ -173,7 +208,9 @@ fn by_answer<'a>(probes: &[&'a Probe]) -> Vec<&'a Probe> {
 fn distribution(probes: &[&Probe], phase: Phase) -> Distribution {
     let mut distribution = Distribution::new();
     let at = Phase::ALL.iter().position(|each| *each == phase).unwrap();
-    by_answer(probes)
+    let mut ended = probes.to_vec();
+    ended.sort_by_key(|probe| probe.ended());
+    ended
         .iter()
         .filter_map(|probe| probe.intervals[at])
         .for_each(|interval| distribution.record(interval));
@@ -184,10 +221,13 @@ fn account(probes: &[&Probe]) -> Counts {
     let mut loss = Loss::new();
     probes.iter().for_each(|_| loss.sent());
     for probe in by_answer(probes) {
+        if probe.answered.is_some() {
+            loss.arrived(probe.index);
+        }
         if let Some(settled) = probe.settled {
-            assert!(loss.settle(probe.index, settled));
+            assert!(loss.settle(settled));
             if probe.late {
-                assert!(loss.answer_late(probe.index, Answer::Open, probe.attempts));
+                assert!(loss.answer_late(Answer::Open, probe.attempts));
             }
         }
         (0..probe.duplicates).for_each(|_| loss.duplicate());
@@ -244,6 +284,12 @@ impl Probe {
         u32::try_from(self.index % u64::from(FLOWS)).unwrap()
     }
 
+    /// When its last interval was complete, or its time had run out.
+    fn ended(&self) -> Instant {
+        let longest = self.intervals.iter().flatten().max().copied();
+        self.sent + longest.unwrap_or(Duration::from_secs(2))
+    }
+
     fn row(&self) -> Row<'_> {
         let (answer, first_try) = match self.settled {
             Some(Settled::Answered { answer, first, .. }) => (Some(answer), Some(first)),
@@ -270,6 +316,7 @@ impl Probe {
             intervals: self.intervals,
             source_port: port(self.flow()),
             iss: 1,
+            ended: self.ended(),
         }
     }
 }

@@ -108,6 +108,9 @@ pub struct RttProbe {
     pub sent: Option<Stamp>,
     /// When its first answer arrived.
     pub answered: Option<Stamp>,
+    /// When it was over: its answer or its close was complete, its time had run out, or an answer came
+    /// late. The jitter takes the intervals in this order.
+    pub ended: Instant,
     /// What became of it.
     pub fate: Fate,
     /// What was found out about the port.

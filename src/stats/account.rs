@@ -35,13 +35,18 @@ impl Account {
     }
 
     /// See [`Loss::settle`].
-    pub fn settle(&mut self, index: u64, how: Settled) -> bool {
-        self.loss.settle(index, how)
+    pub fn settle(&mut self, how: Settled) -> bool {
+        self.loss.settle(how)
     }
 
     /// See [`Loss::answer_late`].
-    pub fn answer_late(&mut self, index: u64, answer: Answer, attempts: u32) -> bool {
-        self.loss.answer_late(index, answer, attempts)
+    pub fn answer_late(&mut self, answer: Answer, attempts: u32) -> bool {
+        self.loss.answer_late(answer, attempts)
+    }
+
+    /// See [`Loss::arrived`].
+    pub fn arrived(&mut self, index: u64) {
+        self.loss.arrived(index);
     }
 
     /// See [`Loss::duplicate`].
@@ -123,7 +128,8 @@ mod tests {
                 Settled::Answered { answer: Answer::Open, attempts: 1, first: FirstTry::Answered };
             for account in [&mut flows[(index % 2) as usize], &mut whole] {
                 account.sent();
-                account.settle(index, how);
+                account.arrived(index);
+                account.settle(how);
                 account.record(Phase::PeerFin, Duration::from_nanos(index + 1));
                 account.record(Phase::Handshake, Duration::from_nanos(100 + index));
             }

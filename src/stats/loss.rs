@@ -229,7 +229,8 @@ fn ratio(part: u64, whole: u64) -> Option<f64> {
 /// The account of one target and phase.
 ///
 /// Each probe is reported by [`Loss::sent`], then at most once by [`Loss::settle`], and after it was
-/// settled as lost at most once by [`Loss::answer_late`]. A report that has nothing to settle is not
+/// settled as lost at most once by [`Loss::answer_late`]; the arrival of its first answer, which may be
+/// well before it is settled, by [`Loss::arrived`]. A report that has nothing to settle is not
 /// counted, and says so by `false`: the sums hold whatever comes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Loss {
@@ -257,9 +258,8 @@ impl Loss {
         self.counts.in_flight += 1;
     }
 
-    /// Probe number `index` of this target, in the order of sending, was answered or lost. Returns
-    /// whether one was in flight.
-    pub fn settle(&mut self, index: u64, how: Settled) -> bool {
+    /// A probe was answered or lost. Returns whether one was in flight.
+    pub fn settle(&mut self, how: Settled) -> bool {
         let counts = &mut self.counts;
         if counts.in_flight == 0 {
             return false;
@@ -282,14 +282,14 @@ impl Loss {
             FirstTry::Lost => counts.first_lost += 1,
             FirstTry::Unknown => counts.first_unknown += 1,
         }
-        self.heard(index, answer, attempts);
+        self.succeeded(answer, attempts);
         true
     }
 
-    /// An answer came to probe `index`, which was settled as lost after `attempts` packets: it is late
+    /// An answer came to a probe which was settled as lost after `attempts` packets: it is late
     /// instead, or `icmp`. Its first packet stays lost: no answer to it came in time. Returns whether a lost one
     /// was there.
-    pub fn answer_late(&mut self, index: u64, answer: Answer, attempts: u32) -> bool {
+    pub fn answer_late(&mut self, answer: Answer, attempts: u32) -> bool {
         if self.counts.lost == 0 {
             return false;
         }
@@ -298,7 +298,7 @@ impl Loss {
             Answer::Icmp => self.counts.icmp += 1,
             Answer::Open | Answer::Refused => self.counts.late += 1,
         }
-        self.heard(index, answer, attempts);
+        self.succeeded(answer, attempts);
         true
     }
 
@@ -313,11 +313,15 @@ impl Loss {
         self.latest = None;
     }
 
-    fn heard(&mut self, index: u64, answer: Answer, attempts: u32) {
+    fn succeeded(&mut self, answer: Answer, attempts: u32) {
         if answer != Answer::Icmp {
             self.counts.successes += 1;
             self.counts.attempts_of_successes += u64::from(attempts);
         }
+    }
+
+    /// The first answer to probe number `index` of this target, in the order of sending, has arrived.
+    pub fn arrived(&mut self, index: u64) {
         if self.latest.is_some_and(|latest| index < latest) {
             self.counts.reordered += 1;
         }
@@ -347,12 +351,12 @@ mod tests {
         let mut loss = Loss::new();
         loss.sent();
         loss.sent();
-        assert!(loss.settle(0, answered(Answer::Open, 1, FirstTry::Answered)));
+        assert!(loss.settle(answered(Answer::Open, 1, FirstTry::Answered)));
         assert_eq!(loss.counts().in_flight, 1);
         assert_eq!(loss.counts().lost_percent(), Some(0.0));
-        assert!(loss.settle(1, Settled::Lost));
+        assert!(loss.settle(Settled::Lost));
         assert_eq!(loss.counts().lost_percent(), Some(50.0));
-        assert!(!loss.settle(1, Settled::Lost), "nothing is in flight");
+        assert!(!loss.settle(Settled::Lost), "nothing is in flight");
         assert_eq!(loss.counts().lost, 1);
     }
 
@@ -360,9 +364,9 @@ mod tests {
     fn a_late_answer_is_no_loss_but_its_first_try_was() {
         let mut loss = Loss::new();
         loss.sent();
-        assert!(!loss.answer_late(0, Answer::Open, 2), "it was not given up yet");
-        loss.settle(0, Settled::Lost);
-        assert!(loss.answer_late(0, Answer::Open, 2));
+        assert!(!loss.answer_late(Answer::Open, 2), "it was not given up yet");
+        loss.settle(Settled::Lost);
+        assert!(loss.answer_late(Answer::Open, 2));
         let counts = loss.counts();
         assert_eq!((counts.lost, counts.late, counts.first_lost), (0, 1, 1));
         assert_eq!(counts.lost_percent(), Some(0.0));
@@ -372,14 +376,10 @@ mod tests {
     #[test]
     fn a_repeated_first_packet_shows_in_first_try_loss_alone() {
         let mut loss = Loss::new();
-        for (index, first) in
-            [FirstTry::Answered, FirstTry::Lost, FirstTry::Unknown, FirstTry::Answered]
-                .into_iter()
-                .enumerate()
-        {
+        for first in [FirstTry::Answered, FirstTry::Lost, FirstTry::Unknown, FirstTry::Answered] {
             loss.sent();
             let attempts = if first == FirstTry::Answered { 1 } else { 2 };
-            loss.settle(index as u64, answered(Answer::Open, attempts, first));
+            loss.settle(answered(Answer::Open, attempts, first));
         }
         let counts = loss.counts();
         assert_eq!(counts.lost_percent(), Some(0.0));
@@ -393,7 +393,8 @@ mod tests {
         let mut loss = Loss::new();
         (0..4).for_each(|_| loss.sent());
         for index in [0, 3, 1, 2] {
-            loss.settle(index, answered(Answer::Refused, 1, FirstTry::Answered));
+            loss.arrived(index);
+            loss.settle(answered(Answer::Refused, 1, FirstTry::Answered));
         }
         assert_eq!(loss.counts().reordered, 2);
         assert_eq!(loss.counts().refused, 4);

@@ -126,7 +126,7 @@ proptest! {
     /// Whatever a caller reports in whatever order, every probe is in exactly one class.
     #[test]
     fn the_classes_of_probes_sum_to_what_was_sent(
-        steps in prop::collection::vec((0_u8..5, 0_u8..3, 0_u8..3, 0_u64..20), 0..200)
+        steps in prop::collection::vec((0_u8..6, 0_u8..3, 0_u8..3, 0_u64..20), 0..200)
     ) {
         let mut loss = Loss::new();
         let mut merged = Loss::new();
@@ -137,9 +137,10 @@ proptest! {
             let before = *loss.counts();
             let counted = match step {
                 0 => { loss.sent(); true }
-                1 => loss.settle(index, Settled::Answered { answer, attempts: 2, first }),
-                2 => loss.settle(index, Settled::Lost),
-                3 => loss.answer_late(index, answer, 1),
+                1 => loss.settle(Settled::Answered { answer, attempts: 2, first }),
+                2 => loss.settle(Settled::Lost),
+                3 => loss.answer_late(answer, 1),
+                4 => { loss.arrived(index); true }
                 _ => { loss.duplicate(); true }
             };
             prop_assert!(counted || before == *loss.counts());

@@ -270,6 +270,10 @@ impl Engine {
     fn enter(&mut self, id: FlowId, stage: Stage) {
         let until = self.parts.driver.now() + self.parts.plan.timing.timeout;
         if let Some(live) = self.live.get_mut(&id) {
+            if live.stage == Stage::Opening {
+                // Established: the answer to the SYN is what has arrived.
+                self.parts.ledger.arrived(live);
+            }
             live.stage = stage;
             if let Some(old) = live.patience.replace(until) {
                 self.patience.remove(&(old, id));
@@ -296,7 +300,8 @@ impl Engine {
         let Some(flow) = self.parts.driver.flow(id) else { return Ok(()) };
         let (method, clock) = (self.parts.plan.method, self.parts.run.clock);
         let best = self.parts.ledger.best(live.target);
-        let terms = Terms { method, clock, cut_short, best };
+        let now = self.parts.driver.now();
+        let terms = Terms { method, clock, cut_short, now, best };
         let (mut probe, settled) = assess(id, &live, flow, terms);
         self.parts.ledger.took(&probe);
         probe.duplicates = live.duplicates;
@@ -304,6 +309,9 @@ impl Engine {
         let granted =
             flow.timeline.syn_ack.as_ref().map(|(_, it)| crate::cmd::findings::offer_of(it));
         let icmp = flow.timeline.icmp.last().map(|(_, error)| *error);
+        if probe.answered.is_some() && live.stage == Stage::Opening {
+            self.parts.ledger.arrived(&live);
+        }
         if let Some(settled) = settled.filter(|_| !probe.warm_up) {
             self.parts.ledger.settle(&probe, settled);
             (0..probe.duplicates).for_each(|_| self.parts.ledger.duplicate(&probe));
@@ -327,7 +335,6 @@ impl Engine {
         self.parts.driver.report(id, &Event::Probe(result))?;
         self.parts.driver.retire(id)?;
         let remote = self.parts.aims[probe.target as usize].remote;
-        let now = self.parts.driver.now();
         self.memory.remember(Ghost { probe, remote, last_syn, _lease: live.lease }, now);
         Ok(())
     }

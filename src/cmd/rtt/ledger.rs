@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::probe::{STEPPED, UNSTAMPED};
+use super::probe::{Live, STEPPED, UNSTAMPED};
 use crate::cmd::{ExitStatus, Wanted};
 use crate::event::{Outcome, RttEnd, RttProbe};
 use crate::stats::{Account, Answer, Phase, Settled};
@@ -54,10 +54,17 @@ impl Ledger {
         self.each(target, flow, |account| account.left_out_mut().unsent += 1);
     }
 
+    /// The first answer to a probe has arrived in time.
+    pub(super) fn arrived(&mut self, live: &Live) {
+        if !live.warm_up {
+            self.each(live.target, live.flow, |account| account.arrived(live.index));
+        }
+    }
+
     /// A probe that counts has ended.
     pub(super) fn settle(&mut self, probe: &RttProbe, how: Settled) {
         self.each(probe.target, probe.flow, |account| {
-            account.settle(probe.index, how);
+            account.settle(how);
             record_times(account, probe);
             account.left_out_mut().unstamped += u64::from(probe.remark == Some(UNSTAMPED));
             account.left_out_mut().stepped += u64::from(probe.remark == Some(STEPPED));
@@ -68,7 +75,8 @@ impl Ledger {
     /// A lost probe that counts was answered late.
     pub(super) fn late(&mut self, probe: &RttProbe, answer: Answer) {
         self.each(probe.target, probe.flow, |account| {
-            account.answer_late(probe.index, answer, probe.attempts);
+            account.arrived(probe.index);
+            account.answer_late(answer, probe.attempts);
             record_times(account, probe);
             account.left_out_mut().unstamped += u64::from(probe.remark == Some(UNSTAMPED));
         });

@@ -51,6 +51,7 @@ impl Engine {
             return Ok(());
         };
         let best = self.parts.ledger.best(ghost.probe.target);
+        let now = self.parts.driver.now();
         let again = ghost.probe.answer.is_some();
         if again && ghost.probe.answer != Some(answer) {
             // The RST by which it takes note of ours is no answer to the SYN.
@@ -59,6 +60,7 @@ impl Engine {
         if again {
             return self.repeated(id, stamp);
         }
+        ghost.probe.ended = now;
         credit(ghost, answer, (stamp, packet), (clock, best));
         let probe = ghost.probe.clone();
         self.ledger().took(&probe);
@@ -81,12 +83,14 @@ impl Engine {
 
     /// An ICMP error came about a probe that is over.
     fn late_icmp(&mut self, id: FlowId, stamp: Stamp, error: &IcmpError) -> anyhow::Result<()> {
+        let now = self.parts.driver.now();
         let Some(ghost) = self.memory.find(id) else { return Ok(()) };
         if ghost.probe.answer.is_some() {
             return Ok(());
         }
         let probe = &mut ghost.probe;
         probe.fate = Fate::Icmp;
+        probe.ended = now;
         probe.remark = None;
         probe.answer = Some(Answer::Icmp);
         probe.answered = Some(stamp);

@@ -90,6 +90,8 @@ pub(super) struct Terms {
     pub(super) clock: Clock,
     /// The run ended before the probe did.
     pub(super) cut_short: bool,
+    /// The time now.
+    pub(super) now: Instant,
     /// The shortest time in which the target has answered so far, timed or not.
     pub(super) best: Option<Duration>,
 }
@@ -162,6 +164,7 @@ pub(super) fn assess(
         due: live.due,
         sent: timeline.syns.first().map(|(stamp, _)| *stamp),
         answered,
+        ended: terms.now,
         fate: settled.map_or(Fate::InFlight, Settled::fate),
         outcome: if settled.is_none() { Outcome::Interrupted } else { outcome },
         answer,

@@ -13,7 +13,7 @@
 //! | `warm_up` | 1 where it does not count in any figure, else 0 |
 //! | `due_ns` | when it should have left |
 //! | `sent_ns` | when its first packet left |
-//! | `answered_ns` | when its first answer arrived: the jitter takes the intervals in this order |
+//! | `answered_ns` | when its first answer arrived: what is reordered is so by this |
 //! | `fate` | `answered`, `ambiguous`, `refused`, `icmp`, `late`, `lost`, `in-flight` |
 //! | `answer` | `open`, `refused` or `icmp`, also of a late one |
 //! | `first_try` | `answered`, `lost` or `unknown`: what became of its first packet |
@@ -22,6 +22,7 @@
 //! | `clock` | the worse of the clocks that took its intervals |
 //! | `handshake_ns`, `data_ack_ns`, `fin_ack_ns`, `peer_fin_ns` | its intervals, by phase: those, and only those, that count in the figures |
 //! | `source_port`, `iss` | our port and initial sequence number, by which a capture knows the probe |
+//! | `ended_ns` | when it was over, or answered late: the jitter takes the intervals in this order |
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -32,7 +33,7 @@ use crate::stats::{Answer, Fate, FirstTry, Phase};
 use crate::time::{Clock, Instant, nanos_of};
 
 const HEADER: &str = "target,addr,port,probe,flow,warm_up,due_ns,sent_ns,answered_ns,fate,answer,\
-first_try,attempts,duplicates,clock,handshake_ns,data_ack_ns,fin_ack_ns,peer_fin_ns,source_port,iss\n";
+first_try,attempts,duplicates,clock,handshake_ns,data_ack_ns,fin_ack_ns,peer_fin_ns,source_port,iss,ended_ns\n";
 
 /// One probe, when its fate is final or the run ends. The columns are in this module's table.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -71,6 +72,8 @@ pub struct Row<'a> {
     pub source_port: u16,
     /// Our initial sequence number.
     pub iss: u32,
+    /// When it was over.
+    pub ended: Instant,
 }
 
 /// Writes the rows. A failure is the output's: a row is either whole or the last of the file.
@@ -115,7 +118,7 @@ impl<W: Write> CsvWriter<W> {
         ];
         let nanos = |interval: Duration| nanos_of(interval).to_string();
         fields.extend(row.intervals.iter().map(|interval| interval.map(nanos).unwrap_or_default()));
-        fields.extend([row.source_port.to_string(), row.iss.to_string()]);
+        fields.extend([row.source_port.to_string(), row.iss.to_string(), at(row.ended)]);
         // One write: what stands in the file after a failure are whole rows, or the last is cut.
         self.out.write_all(format!("{}\n", fields.join(",")).as_bytes())
     }
@@ -164,6 +167,7 @@ mod tests {
             intervals: [Some(Duration::from_nanos(12_100)), None, None, None],
             source_port: 40_001,
             iss: 4_000_000_000,
+            ended: Instant::from_nanos(14_200),
         }
     }
 
@@ -190,12 +194,12 @@ mod tests {
         assert_eq!(
             lines[1],
             "example.org:443,192.0.2.7,443,3,1,0,1000,1007,13107,answered,open,answered,1,0,kernel,\
-             12100,,,,40001,4000000000"
+             12100,,,,40001,4000000000,13200"
         );
         // Stamped before the start, by a little: the sign is not hidden.
         assert_eq!(
             lines[2],
-            "[2001:db8::1]:443,192.0.2.7,443,3,1,0,1000,-100,,lost,,lost,1,0,,,,,,40001,4000000000"
+            "[2001:db8::1]:443,192.0.2.7,443,3,1,0,1000,-100,,lost,,lost,1,0,,,,,,40001,4000000000,13200"
         );
         let columns = |line: &str| line.split(',').count();
         assert!(lines.iter().all(|line| columns(line) == columns(lines[0])));

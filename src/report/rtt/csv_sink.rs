@@ -79,5 +79,6 @@ fn row<'a>(probe: &RttProbe, run: &'a RttRun) -> Option<Row<'a>> {
         intervals: probe.intervals,
         source_port: probe.from.port(),
         iss: probe.iss,
+        ended: probe.ended,
     })
 }

@@ -196,6 +196,7 @@ impl Stage {
             due,
             sent: Some(Stamp { at: due + late, clock: Clock::Kernel }),
             answered: None,
+            ended: due + Duration::from_secs(2),
             fate: Fate::Lost,
             outcome: Outcome::Filtered,
             answer: None,
@@ -276,15 +277,17 @@ fn count(account: &mut Account, probe: &RttProbe, becomes: Becomes) {
     match (becomes, probe.answer) {
         (Becomes::InFlight, _) => {}
         (Becomes::Late(_), Some(answer)) => {
-            account.settle(probe.index, Settled::Lost);
-            account.answer_late(probe.index, answer, probe.attempts);
+            account.arrived(probe.index);
+            account.settle(Settled::Lost);
+            account.answer_late(answer, probe.attempts);
         }
         (_, Some(answer)) => {
             let how = Settled::Answered { answer, attempts: probe.attempts, first };
-            account.settle(probe.index, how);
+            account.arrived(probe.index);
+            account.settle(how);
         }
         (_, None) => {
-            account.settle(probe.index, Settled::Lost);
+            account.settle(Settled::Lost);
         }
     }
     for phase in Phase::ALL {
