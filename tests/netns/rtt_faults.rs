@@ -335,7 +335,7 @@ fn list_with_mistakes() -> Result<()> {
     let file = tempfile::NamedTempFile::new()?;
     fs::write(file.path(), text)?;
     let path = file.path().to_string_lossy().into_owned();
-    let arguments = ["rtt", "--targets", &path, "--json", "-c", "1", "-i", "500ms", "-W", "1s"];
+    let arguments = ["rtt", "--targets", &path, "--json", "-c", "1", "-i", "2s", "-W", "2s"];
     let finished = run::run(&topology.client, &arguments)?;
     finished.expect_status(2)?;
     let named: Vec<usize> = finished
