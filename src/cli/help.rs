@@ -32,6 +32,8 @@ Examples:
   shakedown close example.org:443
   # which of these ports are open
   shakedown probe example.org:22,80,443
+  # how long a round trip takes, again and again
+  shakedown rtt example.org:443
   # what this host can measure
   shakedown doctor
 

@@ -97,7 +97,7 @@ pub enum Command {
     ///
     /// Enters a user and a network namespace of its own, starts servers of the kernel's TCP there
     /// (one that closes after us, one that closes first, a port that is closed, one that drops
-    /// everything) and runs handshake, close and probe against them.
+    /// everything) and runs handshake, close, probe and rtt against them.
     #[command(after_long_help = help::DEMO)]
     Demo(DemoArgs),
 

@@ -98,6 +98,10 @@ fn scenes() -> Vec<Scene> {
                  -W 500ms --expect open,refused,filtered"
             ),
         ),
+        scene(
+            "Round-trip times: the peer's kernel and its application apart, by the kernel's stamps",
+            format!("rtt 127.0.0.1:{CLOSES_AFTER_US} --method fin -c 50 -i 5ms -q"),
+        ),
     ]
 }
 
@@ -120,7 +124,8 @@ fn farewell() -> String {
          shakedown doctor example.org            what this host can measure, and what is missing\n  \
          sudo shakedown handshake example.org:443\n  \
          sudo shakedown close example.org:80 --half --send 'HEAD / HTTP/1.0\\r\\n\\r\\n'\n  \
-         sudo shakedown probe example.org:22,80,443,8000-8010\n\n\
+         sudo shakedown probe example.org:22,80,443,8000-8010\n  \
+         sudo shakedown rtt example.org:443 -c 100 -i 100ms\n\n\
          To do without sudo, give the program its one capability:\n  \
          sudo setcap cap_net_raw+p \"$(command -v shakedown)\"\n",
         "Next, against a real host:".bold()

@@ -80,8 +80,9 @@ pub(super) fn find(args: &RttArgs, ground: &Ground) -> anyhow::Result<Found> {
         .map(|host| (Place::Argument, host))
         .collect();
     let mut found = Found::default();
+    let mut name = String::new();
     if let Some(source) = list(args)? {
-        let name = source.name.clone();
+        name.clone_from(&source.name);
         let mut bad = 0_u64;
         let mut good = |place, host| hosts.push((place, host));
         read_lines(source, ports, &services, &mut good, |number, why| {
@@ -104,7 +105,7 @@ pub(super) fn find(args: &RttArgs, ground: &Ground) -> anyhow::Result<Found> {
             (Ok(reached), _) => reached,
             (Err(error), Place::Argument) => return Err(error),
             (Err(error), Place::Line(number)) => {
-                complain(&format!("line {number}: {error:#}"));
+                complain(&format!("{name}, line {number}: {error:#}"));
                 found.incomplete = true;
                 continue;
             }
