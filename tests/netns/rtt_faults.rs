@@ -84,7 +84,7 @@ fn late_and_repeated(family: Family) -> Result<()> {
     ensure!(u64::try_from(compared)? == PROBES, "{compared} compared: {}", finished.account());
     let late = finished.of_type("late").count();
     let repeated = finished.of_type("duplicate").count();
-    ensure!(late >= 20 && repeated >= 10, "{late} late, {repeated} repeated");
+    ensure!(late >= 10 && repeated >= 10, "{late} late, {repeated} repeated");
     let probes = &statistics(&finished, "handshake")?["probes"];
     ensure!(probes["late"] == late && probes["lost"] == 0, "{probes}");
     // A repetition that comes before the first has been worked off is told with the probe.
@@ -96,7 +96,6 @@ fn late_and_repeated(family: Family) -> Result<()> {
     for record in finished.of_type("late") {
         let exchange = truth.of_record(record)?;
         let answer = exchange.answers()[0].1.end();
-        ensure!(record["rtt_ns"].as_i64().is_some_and(|it| it >= 200_000_000), "{record}");
         let reset = exchange.packets.iter().any(|(seen, range)| {
             seen.outgoing && seen.has(crate::sniffer::RST) && range.start() > answer
         });
