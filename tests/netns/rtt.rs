@@ -74,6 +74,16 @@ pub(crate) fn observed(
     Ok((finished, truth))
 }
 
+/// The intervals that a run must tell, of so many phases: all of each probe, but of one whose data or
+/// FIN was sent again, as happens on a busy machine, its handshake alone (Karn's algorithm).
+pub(crate) fn intervals_due(finished: &Finished, phases: usize) -> usize {
+    let ambiguous = |record: &&Value| {
+        record["remark"].as_str().is_some_and(|remark| remark.contains("Karn's algorithm"))
+    };
+    let single = finished.of_type("probe").filter(ambiguous).count();
+    (finished.of_type("probe").count() - single) * phases + single
+}
+
 /// The figures of a target as a whole.
 pub(crate) fn statistics<'a>(finished: &'a Finished, phase: &str) -> Result<&'a Value> {
     let records = finished.of_type("statistics");
@@ -123,10 +133,9 @@ pub(crate) fn is_the_wires(
     };
     let kernel = |record: &Value| record["clock"] == "kernel" && record["fate"] == "answered";
     ensure!(finished.of_type("probe").all(kernel), "{}", finished.account());
-    ensure!(compared == phases * 200, "only {compared} intervals: {}", finished.account());
-    for statistics in finished.of_type("statistics") {
-        ensure!(statistics["times"]["count"] == 200, "{statistics}");
-    }
+    let expected = intervals_due(&finished, phases);
+    ensure!(compared == expected, "{compared} of {expected} intervals: {}", finished.account());
+    ensure!(statistics(&finished, "handshake")?["times"]["count"] == 200, "{}", finished.account());
     if method != "syn" {
         ensure_all_served(topology, &server, &truth)?;
         ensure!(server.accepted() == 200, "{} were accepted", server.accepted());
@@ -209,7 +218,7 @@ fn loss(link: Link, family: Family) -> Result<()> {
     let topology = Topology::new(link)?;
     let server = Server::start(&topology, family, Habit::Echo)?;
     drop_every_tenth(&topology, &server)?;
-    let options = ["-c", "300", "-i", "2ms", "-W", "300ms"];
+    let options = ["-c", "300", "-i", "2ms", "-W", "900ms"];
     let (finished, truth) = observed(&topology, Arrivals::Bounded, &server, &options)?;
     finished.expect_status(0)?;
     truth.check(&finished)?;

@@ -5,7 +5,7 @@ use crate::capture::{self, Row};
 use crate::firewall::{self, Fate};
 use crate::namespace::{Family, Link, Topology};
 use crate::relay::Relay;
-use crate::rtt::{is_the_wires, observed};
+use crate::rtt::{intervals_due, is_the_wires, observed};
 use crate::rtt_truth::{Arrivals, Truth};
 use crate::run::{self, Finished, Privilege, Running};
 use crate::servers::{self, Habit, Server};
@@ -104,7 +104,8 @@ fn agrees(topology: &Topology, arrivals: Arrivals, family: Family, method: &str)
     let (finished, truth, rows) = captured(topology, arrivals, &server, &options)?;
     finished.expect_status(0)?;
     let intervals = if method == "fin" { 3 } else { 1 };
-    ensure!(truth.check(&finished)? == 50 * intervals, "{}", finished.account());
+    let compared = truth.check(&finished)?;
+    ensure!(compared == intervals_due(&finished, intervals), "{compared}: {}", finished.account());
     ensure_seen(&rows, &finished, &truth)?;
     let told = |words: &str| rows.iter().filter(|row| row.comment.contains(words)).count();
     ensure!(told("client CLOSED -> SYN-SENT") == 50, "{rows:#?}");

@@ -50,6 +50,13 @@ impl Backstage {
             Event::Segment(it) if it.note == Some(Note::Late) => {
                 News::Late(flow, it.stamp, Box::new(it.packet.clone()))
             }
+            // It came after the probe had ended, and before the flow was let go of.
+            Event::Segment(it)
+                if it.note == Some(Note::Rejected(Rejection::NoConnection.reason()))
+                    && it.packet.segment.flags.intersects(Flags::SYN | Flags::RST) =>
+            {
+                News::Late(flow, it.stamp, Box::new(it.packet.clone()))
+            }
             Event::Segment(it)
                 if it.note == Some(Note::Duplicate)
                     && it.packet.segment.has(Flags::SYN | Flags::ACK) =>
