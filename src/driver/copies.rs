@@ -92,7 +92,9 @@ impl<W: Wire, S: Sink> Driver<W, S> {
                 Received::Timeout => break,
                 // Not ours to act on: the next step tells of it.
                 Received::Interrupted => self.deferred = Some(Step::Interrupted),
-                Received::StatusRequested => {}
+                Received::StatusRequested => {
+                    self.deferred.get_or_insert(Step::StatusRequested);
+                }
             }
         }
         Ok(())

@@ -140,7 +140,7 @@ fn link_goes_down(interface: &'static str) -> Result<()> {
     let server = Server::start(&topology, Family::V4, Habit::Echo)?;
     let mut witnesses = Witnesses::post(&topology, Arrivals::Bounded)?;
     let target = server.address.to_string();
-    let arguments = ["rtt", &target, "--json", "-i", "5ms", "-W", "50ms"];
+    let arguments = ["rtt", &target, "--json", "-i", "5ms", "-W", "50ms", "-w", "15s"];
     let mut running = Running::start(&topology.client, Privilege::All, &arguments)?;
     let ours = interface == CLIENT_VETH;
     let place = if ours { &topology.client } else { &topology.server };
@@ -181,7 +181,7 @@ fn server_returns(family: Family) -> Result<()> {
     let server = Server::start(&topology, family, Habit::Echo)?;
     let address = server.address;
     let target = address.to_string();
-    let arguments = ["rtt", &target, "--json", "-i", "2ms"];
+    let arguments = ["rtt", &target, "--json", "-i", "2ms", "-w", "15s"];
     let mut running = Running::start(&topology.client, Privilege::All, &arguments)?;
     running.wait_for("an answer", |event| is(event, "probe", "answered"))?;
     drop(server);
@@ -217,15 +217,18 @@ fn signals(link: Link) -> Result<()> {
     let topology = Topology::new(link)?;
     let server = Server::start(&topology, Family::V4, Habit::Echo)?;
     let target = server.address.to_string();
-    let arguments = ["rtt", &target, "--json", "-i", "1ms"];
+    let arguments = ["rtt", &target, "--json", "-i", "1ms", "-w", "15s"];
     let mut running = Running::start(&topology.client, Privilege::All, &arguments)?;
     running.wait_for("an answer", |event| is(event, "probe", "answered"))?;
-    running.signal(Signal::SIGQUIT)?;
-    let interim = running.wait_for("how it stands", |event| event["type"] == "interim")?;
-    let so_far = interim["probes"]["sent"].as_u64().context("sent")?;
-    ensure!(so_far > 0, "{interim}");
-    let further = |event: &Value| event["index"].as_u64().is_some_and(|index| index > so_far);
-    running.wait_for("it to go on", further)?;
+    // Again and again, so that some come while a probe is being ended.
+    for _ in 0..20 {
+        running.signal(Signal::SIGQUIT)?;
+        let interim = running.wait_for("how it stands", |event| event["type"] == "interim")?;
+        let so_far = interim["probes"]["sent"].as_u64().context("sent")?;
+        ensure!(so_far > 0, "{interim}");
+        let further = |event: &Value| event["index"].as_u64().is_some_and(|index| index > so_far);
+        running.wait_for("it to go on", further)?;
+    }
     running.signal(Signal::SIGINT)?;
     let finished = running.finish()?;
     finished.expect_status(0)?;
@@ -249,7 +252,7 @@ fn interrupted_in_flight() -> Result<()> {
     let topology = &relay.topology;
     let server = Server::start(topology, Family::V4, Habit::Echo)?;
     let target = server.address.to_string();
-    let arguments = ["rtt", &target, "--json", "-i", "5ms"];
+    let arguments = ["rtt", &target, "--json", "-i", "5ms", "-w", "15s"];
     let mut running = Running::start(&topology.client, Privilege::All, &arguments)?;
     running.wait_for("an answer", |event| is(event, "probe", "answered"))?;
     running.signal(Signal::SIGINT)?;
