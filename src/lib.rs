@@ -15,6 +15,7 @@
 //! | [`stats`] | intervals, losses and schedules of repeated probes, as pure arithmetic | time |
 //! | [`time`] | our own instants and clocks | |
 
+pub mod check;
 pub mod cli;
 pub mod cmd;
 pub mod driver;

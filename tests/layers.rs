@@ -22,7 +22,7 @@ const RULES: &[(&str, &[&str])] = &[
         ],
     ),
     ("report", &["event", "wire", "tcp::state", "net::Dir", "net::GuardKind", "stats", "time"]),
-    ("check", &["driver", "tcp", "wire", "event", "time"]),
+    ("check", &["net", "wire", "event", "time"]),
     ("sweep", &["net", "wire", "event", "time"]),
     ("driver", &["tcp", "net", "wire", "event", "time"]),
     ("net", &["wire", "time"]),

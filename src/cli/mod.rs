@@ -6,6 +6,7 @@
 // Help texts are doc comments, and an address in brackets is not a link.
 #![allow(rustdoc::broken_intra_doc_links)]
 
+mod check;
 mod close;
 mod demo;
 mod doctor;
@@ -21,6 +22,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use check::{CheckArgs, CheckReportArgs, ConductArgs, SelectionArgs};
 pub use close::{CloseArgs, DEFAULT_PATIENCE, Shape, ShapeArgs};
 pub use demo::DemoArgs;
 pub use doctor::DoctorArgs;
@@ -84,6 +86,14 @@ pub enum Command {
     #[command(after_long_help = help::RTT, mut_arg("isn", |arg| arg.hide(true)),
               mut_arg("absolute", |arg| arg.hide(true)))]
     Rtt(Box<RttArgs>),
+
+    /// Check how a server opens, closes and aborts connections, clause by clause
+    ///
+    /// Runs a battery of small exchanges, each after one rule of RFC 9293 or a neighbour of it, and
+    /// says what the server did, with the segments that show it. Nothing has to be installed on the
+    /// server. What the path and the server allow is found out first; silence on a path that swallows
+    /// such segments proves nothing, and a failure counts only where it repeats.
+    Check(Box<CheckArgs>),
 
     /// Say what this host can measure, and what is missing
     ///

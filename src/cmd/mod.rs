@@ -1,6 +1,7 @@
 //! The subcommands: arguments and environment give a plan, and the plan is run.
 
 mod capture;
+pub mod check;
 pub mod close;
 mod completions;
 pub mod data;
@@ -42,6 +43,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Close(args) => close::run(args, &environment),
         Command::Probe(args) => probe::run(args, &environment),
         Command::Rtt(args) => rtt::run(args, &environment),
+        Command::Check(args) => check::run(args, &environment),
         Command::Doctor(args) => doctor::run(args, &environment),
         Command::Demo(args) => demo::run(args, &environment),
         Command::Completions(args) => completions::run(args),

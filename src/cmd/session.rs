@@ -155,7 +155,7 @@ pub(crate) fn specify(
 }
 
 /// The MSS that an MTU allows: minus the fixed headers (RFC 9293 §3.7.1, MUST-67).
-fn mss_for(mtu: u32, remote: IpAddr) -> u16 {
+pub(crate) fn mss_for(mtu: u32, remote: IpAddr) -> u16 {
     let headers = if remote.is_ipv4() { 40 } else { 60 };
     u16::try_from(mtu.min(MAX_MTU).saturating_sub(headers)).unwrap_or(u16::MAX)
 }

@@ -4,6 +4,7 @@
 //! Events carry values, never text: how they read is the reporter's trade. They come in the order
 //! of their time for one flow; the transitions that a segment causes follow that segment.
 
+mod check;
 mod report;
 mod rtt;
 
@@ -12,6 +13,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
+pub use check::*;
 pub use report::*;
 pub use rtt::*;
 

@@ -1,0 +1,6 @@
+//! CLOSE-WAIT, LAST-ACK and CLOSING.
+
+use crate::check::Check;
+
+/// In the order of the table.
+pub(in crate::check) static CHECKS: &[&Check] = &[];

@@ -1,0 +1,6 @@
+//! FIN and the data around it.
+
+use crate::check::Check;
+
+/// In the order of the table.
+pub(in crate::check) static CHECKS: &[&Check] = &[];

@@ -1,0 +1,6 @@
+//! The SYN and its answer.
+
+use crate::check::Check;
+
+/// In the order of the table.
+pub(in crate::check) static CHECKS: &[&Check] = &[];

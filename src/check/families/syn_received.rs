@@ -1,0 +1,6 @@
+//! The half-open connection: SYN-RECEIVED.
+
+use crate::check::Check;
+
+/// In the order of the table.
+pub(in crate::check) static CHECKS: &[&Check] = &[];
