@@ -18,10 +18,12 @@ pub mod finding;
 pub mod lab;
 mod profile;
 mod registry;
+mod replay;
 
 pub use engine::{Engine, Plan};
 pub use lab::{Core, Lab, Setting, Stand};
 pub use registry::{all, by_id};
+pub use replay::replay;
 
 use self::finding::Ruling;
 use self::lab::Running;

@@ -1,5 +1,6 @@
 //! The conversations of the commands over the simulated network, in virtual time.
 
+mod battery;
 mod chaos;
 mod closes;
 mod disturbed;
