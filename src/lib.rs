@@ -7,6 +7,7 @@
 //! | [`cli`] | clap structs and help texts | |
 //! | [`cmd`] | one file per subcommand: arguments → plan → run | everything below |
 //! | [`report`] | consumers of the event stream | stats, event, wire, tcp::state, time |
+//! | [`check`] | the conformance battery: scripts, the lab that they work in, the engine | net, event, wire, time |
 //! | [`driver`] | the loop that joins machine, wire and event sink | tcp, net, wire, event, time |
 //! | [`net`] | the kernel, and a simulated network | wire, time |
 //! | [`tcp`] | the pure TCP machine | wire, time |

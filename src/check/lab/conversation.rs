@@ -72,6 +72,8 @@ pub struct Conversation {
     pub peer_fin: Option<SeqNum>,
     /// A RST arrived that a correct end would accept as one.
     pub was_reset: bool,
+    /// The highest SEG.ACK that arrived: their RCV.NXT, as far as it is known.
+    acked: Option<SeqNum>,
     early: BTreeMap<u32, Vec<u8>>,
     early_fin: Option<SeqNum>,
     ts_offset: u32,
@@ -109,6 +111,7 @@ impl Conversation {
             received: Vec::new(),
             peer_fin: None,
             was_reset: false,
+            acked: None,
             early: BTreeMap::new(),
             early_fin: None,
             ts_offset,
@@ -292,6 +295,7 @@ impl Conversation {
         self.irs = SeqNum(0);
         self.ts_recent = None;
         self.received.clear();
+        self.acked = None;
         self.early.clear();
         self.early_fin = None;
         self.peer_fin = None;
@@ -350,6 +354,9 @@ impl Conversation {
             self.was_reset |= exact;
             return;
         }
+        if segment.has(Flags::ACK) {
+            self.acked = Some(self.acked.map_or(segment.ack, |acked| acked.later(segment.ack)));
+        }
         if segment.has(Flags::SYN) || !self.established {
             return;
         }
@@ -400,7 +407,9 @@ fn what_len(packet: &[u8]) -> usize {
 impl Drop for Conversation {
     fn drop(&mut self) {
         if self.leave == Leave::ByReset && !self.was_reset {
-            self.send(&rst().label("cleaning up"));
+            // Exact by what they last acknowledged, where a script did not count what it sent.
+            let seq = self.acked.map_or(self.snd_nxt, |acked| acked.later(self.snd_nxt));
+            self.send(&rst().seq_at(seq).label("cleaning up"));
         }
         self.core.borrow_mut().end(self.local.port());
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::event::{Entry, Step, Trace};
 use crate::net::{ChecksumTrust, Dir, Frame, Received, SendTrouble, Wire};
 use crate::time::{Instant, Stamp};
-use crate::wire::{IcmpError, IpHeader, IpPayload, Packet, Segment, checksum, parse_ip};
+use crate::wire::{Flags, IcmpError, IpHeader, IpPayload, Packet, Segment, checksum, parse_ip};
 
 /// A wire with ports to give, and randomness.
 pub trait Stand: Wire {
@@ -76,7 +76,8 @@ pub struct Core {
     source: IpAddr,
     target: SocketAddr,
     places: HashMap<u16, Place>,
-    quarantine: VecDeque<(Instant, u16)>,
+    /// Ports of conversations that are over, each until when and with whom.
+    quarantine: VecDeque<(Instant, u16, SocketAddr)>,
     wake: Option<Instant>,
     failure: Option<io::Error>,
     ip_id: u16,
@@ -159,8 +160,8 @@ impl Core {
         slot: usize,
     ) -> io::Result<SocketAddr> {
         let now = self.now();
-        while self.quarantine.front().is_some_and(|(until, _)| *until <= now) {
-            if let Some((_, port)) = self.quarantine.pop_front() {
+        while self.quarantine.front().is_some_and(|(until, ..)| *until <= now) {
+            if let Some((_, port, _)) = self.quarantine.pop_front() {
                 self.stand.release_port(port);
             }
         }
@@ -178,10 +179,10 @@ impl Core {
         Ok(SocketAddr::new(self.source, port))
     }
 
-    /// Ends a conversation. Its port stays guarded for a while.
+    /// Ends a conversation. Its port stays guarded for a while, and answers as CLOSED does.
     pub(super) fn end(&mut self, port: u16) {
-        if self.places.remove(&port).is_some() {
-            self.quarantine.push_back((self.now() + QUARANTINE, port));
+        if let Some(place) = self.places.remove(&port) {
+            self.quarantine.push_back((self.now() + QUARANTINE, port, place.remote));
         }
     }
 
@@ -307,8 +308,12 @@ impl Core {
 
     fn segment_came(&mut self, frame: &Frame, ip: IpHeader, bytes: &[u8]) -> bool {
         let Ok(segment) = Segment::parse(bytes) else { return false };
-        let Some(place) = self.places.get_mut(&segment.dst_port) else { return false };
-        if place.remote != SocketAddr::new(ip.src, segment.src_port) {
+        let remote = SocketAddr::new(ip.src, segment.src_port);
+        let Some(place) = self.places.get_mut(&segment.dst_port) else {
+            self.answer_as_closed(&segment, remote);
+            return false;
+        };
+        if place.remote != remote {
             return false;
         }
         self.received += 1;
@@ -322,6 +327,29 @@ impl Core {
         let got = Got { stamp: frame.stamp, ip, segment, checksum_right };
         place.inbox.push_back(Arrival::Segment(got));
         true
+    }
+
+    /// A conversation that is over is CLOSED at our end (RFC 9293 §3.10.7.1): whoever still speaks of
+    /// it gets `<SEQ=SEG.ACK><CTL=RST>`, which is exact, and clears away what a lost RST left there.
+    fn answer_as_closed(&mut self, segment: &Segment, remote: SocketAddr) {
+        let over = |(_, port, with): &(Instant, u16, SocketAddr)| {
+            *port == segment.dst_port && *with == remote
+        };
+        if segment.has(Flags::RST) || !segment.has(Flags::ACK) || !self.quarantine.iter().any(over)
+        {
+            return;
+        }
+        let answer = Segment {
+            src_port: segment.dst_port,
+            dst_port: segment.src_port,
+            seq: segment.ack,
+            flags: Flags::RST,
+            ..Segment::default()
+        };
+        let ip = self.header(remote.ip());
+        if let Ok(bytes) = (Packet { ip, segment: answer }).emit() {
+            self.send(segment.dst_port, bytes, "");
+        }
     }
 
     fn icmp_came(&mut self, frame: &Frame, ip: &IpHeader, message: &[u8]) -> bool {

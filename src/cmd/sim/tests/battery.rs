@@ -6,35 +6,47 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::check::finding::{fail, pass};
+use crate::check::lab::Lab;
 use crate::check::{Check, Core, Engine, Plan, Setting, Stand, all, by_id, replay};
 use crate::cmd::sim::{Host, Simulation};
-use crate::event::{CheckEvent, CheckResult, CheckSink, PathProfile, ServerProfile, Verdict};
+use crate::event::{
+    CheckEvent, CheckInfo, CheckResult, CheckSink, Cost, CutShort, Group, Level, PathProfile,
+    ServerProfile, Verdict,
+};
 use crate::net::sim::{Rng, SimWire};
 use crate::net::{Facts, Received, Wire};
+use crate::tcp::State;
 use crate::time::Instant;
 
-/// A simulated wire with ports and dice.
+/// A simulated wire with ports and dice, that can be looked at afterwards.
 struct SimStand {
-    wire: SimWire<Host>,
+    wire: Rc<RefCell<SimWire<Host>>>,
+    facts: Facts,
     dice: Rng,
     port: u16,
+    /// From then on the target is gone.
+    dies_at: Option<Instant>,
 }
 
 impl Wire for SimStand {
     fn now(&self) -> Instant {
-        self.wire.now()
+        self.wire.borrow().now()
     }
 
     fn send(&mut self, packet: &[u8]) -> io::Result<()> {
-        self.wire.send(packet)
+        if self.dies_at.is_some_and(|at| at <= self.now()) {
+            return Ok(());
+        }
+        self.wire.borrow_mut().send(packet)
     }
 
     fn receive(&mut self, until: Instant) -> io::Result<Received> {
-        self.wire.receive(until)
+        self.wire.borrow_mut().receive(until)
     }
 
     fn facts(&self) -> &Facts {
-        self.wire.facts()
+        &self.facts
     }
 }
 
@@ -77,14 +89,24 @@ struct Outcome {
     path: PathProfile,
     server: ServerProfile,
     results: Vec<CheckResult>,
-    reached: bool,
+    cut_short: Option<CutShort>,
+    wire: Rc<RefCell<SimWire<Host>>>,
 }
 
 fn run(simulation: &str, checks: Vec<&'static Check>) -> Outcome {
+    run_until(simulation, checks, None)
+}
+
+/// A run whose target is gone from `dies_at` on.
+fn run_until(simulation: &str, checks: Vec<&'static Check>, dies_at: Option<Instant>) -> Outcome {
     let simulation = Simulation::parse(simulation).unwrap();
     let target = ([192, 0, 2, 1], 80).into();
     let source = simulation.route([192, 0, 2, 1].into()).source;
-    let stand = SimStand { wire: simulation.wire(), dice: simulation.dice(), port: 20_000 };
+    let wire = simulation.wire();
+    let facts = wire.facts().clone();
+    let wire = Rc::new(RefCell::new(wire));
+    let dice = simulation.dice();
+    let stand = SimStand { wire: Rc::clone(&wire), facts, dice, port: 20_000, dies_at };
     let core = Core::new(Box::new(stand), source, target).unwrap();
     let events = Shared::default();
     let plan = Plan { checks, parallel: 8, deadline: None, setting: setting() };
@@ -93,7 +115,8 @@ fn run(simulation: &str, checks: Vec<&'static Check>) -> Outcome {
         path: PathProfile::default(),
         server: ServerProfile::default(),
         results: Vec::new(),
-        reached: end.cut_short.is_none(),
+        cut_short: end.cut_short,
+        wire,
     };
     for event in events.0.take() {
         match event {
@@ -166,7 +189,7 @@ fn no_network_turns_a_right_answer_into_a_failure() {
 fn a_recorded_trace_comes_to_the_same_verdict() {
     for host in HOSTS {
         let outcome = run(&format!("{host}:ports=80,delay=10ms,seed=3"), all());
-        assert!(outcome.reached);
+        assert_eq!(outcome.cut_short, None);
         let known = Setting { path: outcome.path, server: outcome.server, ..setting() };
         for result in &outcome.results {
             if result.runs > 1 || result.trace.conversations.is_empty() {
@@ -180,6 +203,107 @@ fn a_recorded_trace_comes_to_the_same_verdict() {
                 "{host}: {}",
                 shown(result)
             );
+        }
+    }
+}
+
+const MADE_UP: CheckInfo = CheckInfo {
+    id: "made-up",
+    title: "made up",
+    rules: &[],
+    level: Level::Must,
+    cost: Cost::Safe,
+    groups: &[Group::Syn],
+    expect: "",
+    why: "",
+};
+
+/// Fails in two runs of three.
+static FICKLE: Check = Check {
+    info: CheckInfo { id: "fickle", ..MADE_UP },
+    script: |lab: Lab| {
+        Box::pin(async move {
+            let conversation = lab.open().await?;
+            let odd = conversation.local.port() % 3 > 0;
+            Ok(if odd { fail("it failed") } else { pass("it passed") })
+        })
+    },
+};
+
+/// Fails always.
+static STUBBORN: Check = Check {
+    info: CheckInfo { id: "stubborn", ..MADE_UP },
+    script: |lab: Lab| {
+        Box::pin(async move {
+            lab.open().await?;
+            Ok(fail("it failed"))
+        })
+    },
+};
+
+/// Opens a connection after a minute.
+static LATE: Check = Check {
+    info: CheckInfo { id: "late", ..MADE_UP },
+    script: |lab: Lab| {
+        Box::pin(async move {
+            lab.pause(Duration::from_secs(60)).await;
+            lab.open().await?;
+            Ok(pass("still there"))
+        })
+    },
+};
+
+#[test]
+fn a_failure_counts_only_where_it_repeats() {
+    for start in 1..4 {
+        // The seed decides which of the runs comes on which port; the result must not depend on it.
+        let outcome = run(&format!("echo:ports=80,seed={start}"), vec![&FICKLE, &STUBBORN]);
+        let verdict = |id| {
+            let result = outcome.results.iter().find(|result| result.info.id == id).unwrap();
+            (result.finding.verdict, result.runs)
+        };
+        assert_eq!(verdict("stubborn"), (Verdict::Fail, 4));
+        assert_ne!(verdict("fickle").0, Verdict::Fail);
+    }
+}
+
+#[test]
+fn a_target_that_dies_ends_the_run_and_what_ran_then_is_named() {
+    let dies_at = Instant::ZERO + Duration::from_secs(30);
+    let outcome = run_until("echo:ports=80", vec![&STUBBORN, &LATE], Some(dies_at));
+    let Some(CutShort::Died(suspects)) = outcome.cut_short else { panic!("it did not die") };
+    assert!(suspects.contains(&"late"), "{suspects:?}");
+}
+
+#[test]
+fn nobody_there_is_said_and_ends_the_run_at_once() {
+    for (host, said) in
+        [("silent", "does not answer"), ("closed", "closed"), ("prohibited", "ICMP")]
+    {
+        let outcome = run(host, all());
+        let Some(CutShort::NoTarget(why)) = outcome.cut_short else { panic!("{host}") };
+        assert!(why.contains(said), "{host}: {why}");
+        assert!(outcome.results.is_empty());
+    }
+}
+
+#[test]
+fn an_interruption_resets_what_is_open_and_so_does_the_end() {
+    for host in HOSTS {
+        for interrupt in ["", ",interrupt=100ms", ",interrupt=3s", ",interrupt=20s"] {
+            let checks = [all(), vec![&LATE]].concat();
+            let outcome = run(&format!("{host}:ports=80,delay=10ms{interrupt}"), checks);
+            let cut = !interrupt.is_empty();
+            assert_eq!(outcome.cut_short.is_some(), cut, "{host}{interrupt}");
+            let mut wire = outcome.wire.borrow_mut();
+            // Until the last reset is there, and every TIME-WAIT is over.
+            let end = wire.now() + Duration::from_secs(5);
+            while wire.receive(end).unwrap() != Received::Timeout {}
+            for service in wire.peer().services() {
+                let last = service.path().last().copied();
+                let gone = matches!(last, None | Some(State::Closed | State::Listen));
+                assert!(gone, "{host}{interrupt}: {:?}", service.path());
+            }
         }
     }
 }
