@@ -6,7 +6,7 @@ use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use super::finding::{Ruling, finding_of, found};
+use super::finding::{Ruling, finding_of};
 use super::lab::{Core, Lab, Running, Setting, Turn};
 use super::{Check, canary, profile};
 use crate::event::{
@@ -166,6 +166,9 @@ impl<S: CheckSink> Engine<S> {
         let deadline = self.plan.deadline;
         let mut core = self.core.borrow_mut();
         let turn = core.turn(deadline)?;
+        if core.interference {
+            return Ok(Some(CutShort::LocalInterference));
+        }
         if deadline.is_some_and(|deadline| core.now() >= deadline) {
             return Ok(Some(CutShort::Deadline));
         }
@@ -236,15 +239,12 @@ impl<S: CheckSink> Engine<S> {
     }
 
     /// Takes note of a script's end; returns what has to run again.
-    fn conclude(&mut self, done: Active, mut finding: Finding) -> io::Result<Vec<&'static Check>> {
+    fn conclude(&mut self, done: Active, finding: Finding) -> io::Result<Vec<&'static Check>> {
         let Active { check, lab, script, began } = done;
         // Its conversations end with it, and their clean-up belongs to the trace.
         drop(script);
         let id = check.info.id;
         self.suspects.push(id);
-        if self.core.borrow().interference {
-            finding = found(Verdict::Inconclusive, "this host's kernel sent segments in our name");
-        }
         let elapsed = lab.time().since(began);
         if let Some(confirmation) = self.confirming.get_mut(id) {
             confirmation.outstanding -= 1;

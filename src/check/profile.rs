@@ -41,9 +41,7 @@ pub(super) async fn calibrate(
     labs: impl Fn() -> Lab,
 ) -> Result<(PathProfile, ServerProfile), NoTarget> {
     // One alone first: where nobody listens, there is nothing to be parallel about.
-    if let Err(why) = knock(labs()).await {
-        return Err(why);
-    }
+    knock(labs()).await?;
     let mut parts: Vec<Running<'static, Part>> = Vec::new();
     for _ in 0..KNOCKS {
         let lab = labs();

@@ -135,7 +135,7 @@ impl Conversation {
 
     /// SND.NXT moves on by so many sequence numbers.
     pub fn advance(&mut self, by: u32) {
-        self.snd_nxt = self.snd_nxt + by;
+        self.snd_nxt += by;
     }
 
     /// RCV.NXT moves behind the server's FIN, if it came.

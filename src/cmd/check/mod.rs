@@ -64,6 +64,7 @@ pub fn run(args: &CheckArgs, _environment: &Environment) -> anyhow::Result<ExitS
     let core = Core::new(Box::new(stand), local.ip(), remote).context("cannot begin")?;
     let end = Engine::new(core, plan, sink).run().context("the run cannot go on")?;
     Ok(match end.cut_short {
+        Some(CutShort::LocalInterference) => ExitStatus::NotMeasured,
         Some(CutShort::NoTarget(_) | CutShort::Died(_)) => ExitStatus::Otherwise,
         _ if end.counts.iter().any(|(verdict, _)| *verdict == Verdict::Fail) => {
             ExitStatus::Otherwise
