@@ -22,6 +22,10 @@ pub(crate) enum Behaviour {
     Stubborn,
     /// Reads to the end, then answers, then closes.
     Answer,
+    /// Says much as soon as it is connected, and closes after us.
+    Bulk,
+    /// Answers a request, which ends with an empty line, and closes first.
+    Page,
     /// Resets the connection as soon as it reads anything, the end included.
     Reset,
     /// Nobody listens: RST.
@@ -36,11 +40,13 @@ pub(crate) enum Behaviour {
 
 impl Behaviour {
     /// All of them, with their names.
-    pub(crate) const ALL: [(&'static str, Self); 9] = [
+    pub(crate) const ALL: [(&'static str, Self); 11] = [
         ("echo", Self::Echo),
         ("greet", Self::Greet),
         ("stubborn", Self::Stubborn),
         ("answer", Self::Answer),
+        ("bulk", Self::Bulk),
+        ("page", Self::Page),
         ("reset", Self::Reset),
         ("closed", Self::Closed),
         ("silent", Self::Silent),
@@ -57,6 +63,10 @@ impl Behaviour {
 const GREETING: &[u8] = b"hello\r\n";
 /// What [`Behaviour::Answer`] answers.
 const ANSWER: &[u8] = b"answer\n";
+/// Bytes of what [`Behaviour::Bulk`] and [`Behaviour::Page`] say: several segments.
+const PAGE: usize = 6000;
+/// What ends a request.
+const EMPTY_LINE: &[u8] = b"\r\n\r\n";
 /// The host's maximum segment lifetime.
 const MSL: Duration = Duration::from_secs(1);
 
@@ -74,6 +84,8 @@ pub(crate) struct Service {
     /// When the application acts on the end of what it reads.
     acts_at: Option<Instant>,
     acted: bool,
+    /// It has said what it says unasked.
+    spoke: bool,
 }
 
 /// The far end of a simulated wire. Whatever the address, it is the host that is meant.
@@ -136,6 +148,7 @@ impl Host {
             established: false,
             acts_at: None,
             acted: false,
+            spoke: false,
         }
     }
 
@@ -203,13 +216,24 @@ impl Service {
                 self.say(GREETING, now);
                 self.finish(now);
             }
+            Behaviour::Bulk if self.established && !self.spoke => {
+                self.spoke = true;
+                self.say(&[b'x'; PAGE], now);
+            }
+            Behaviour::Page if !self.acted && self.has_asked() => {
+                self.say(&[b'h'; PAGE], now);
+                self.finish(now);
+            }
             Behaviour::Reset if !self.acted && (ended || !read.is_empty()) => {
                 self.acted = true;
                 self.machine.abort(now);
             }
             _ => {}
         }
-        let closes = matches!(self.behaviour, Behaviour::Echo | Behaviour::Answer);
+        let closes = matches!(
+            self.behaviour,
+            Behaviour::Echo | Behaviour::Answer | Behaviour::Bulk | Behaviour::Page
+        );
         if ended && closes && !self.acted {
             let at = *self.acts_at.get_or_insert(now + dwell);
             if at <= now {
@@ -225,6 +249,10 @@ impl Service {
                 self.moves.push(transition);
             }
         }
+    }
+
+    fn has_asked(&self) -> bool {
+        self.heard.windows(EMPTY_LINE.len()).any(|window| window == EMPTY_LINE)
     }
 
     fn say(&mut self, data: &[u8], now: Instant) {

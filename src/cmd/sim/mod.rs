@@ -13,6 +13,8 @@
 //! | `greet` | says a line and closes first |
 //! | `stubborn` | never closes |
 //! | `answer` | reads to the end, then answers, then closes |
+//! | `bulk` | says 6,000 bytes, closes after us |
+//! | `page` | answers a request that ends with an empty line by 6,000 bytes, and closes first |
 //! | `reset` | resets as soon as it reads anything |
 //! | `closed`, `silent`, `unreachable`, `prohibited` | RST, nothing, ICMP errors |
 //!
