@@ -12,6 +12,7 @@ pub(super) mod listen;
 pub(super) mod mss;
 pub(super) mod options;
 pub(super) mod retransmission;
+mod schedule;
 pub(super) mod server_closes;
 pub(super) mod stream;
 pub(super) mod syn;

@@ -21,7 +21,8 @@ pub use self::opening::{Offer, Opening, usual_offer};
 pub use self::segment::{Seg, ack, data, fin, rst, seg, syn};
 pub use self::steps::Liveness;
 use super::finding::{Stop, inconclusive};
-use crate::event::{PathProfile, ServerProfile, Trace, Verdict};
+use crate::event::{PathProfile, ServerProfile, Step, Trace, Verdict};
+use crate::net::Dir;
 use crate::time::Instant;
 
 /// An answer that is due at once, at least (the specification's NOW; or three round trips).
@@ -162,6 +163,17 @@ impl Lab {
             Class::OutOfWindow => path.out_of_window_answered == Some(false),
         };
         if swallowed || self.is_lossy() { Verdict::Inconclusive } else { verdict }
+    }
+
+    /// When the last segment arrived before `before`, over all conversations of this run.
+    #[must_use]
+    pub fn last_arrival_before(&self, before: Instant) -> Option<Instant> {
+        let trace = self.trace.borrow();
+        let arrivals = trace.entries.iter().filter_map(|entry| match entry.step {
+            Step::Segment { dir: Dir::Rx, .. } => Some(entry.stamp.at),
+            _ => None,
+        });
+        arrivals.filter(|at| *at <= before).max()
     }
 
     /// Waits.

@@ -1,0 +1,97 @@
+//! How a retransmission schedule is read: gaps, back-off, and when the server gave up.
+
+use std::time::Duration;
+
+use crate::check::finding::{found, pass, warn};
+use crate::check::lab::{Conversation, Got, Lab};
+use crate::event::{FigureValue, Finding, Verdict};
+use crate::time::Instant;
+use crate::wire::Segment;
+
+/// How long a schedule is watched: two doublings beyond the 100 s that RFC 9293 asks for (SHLD-11).
+pub(super) const WATCHED: Duration = Duration::from_secs(200);
+/// RFC 9293 §3.8.3, SHLD-11: R2 for data and FIN should be at least this.
+const R2: Duration = Duration::from_secs(100);
+/// RFC 6298 §2.5: a maximum may be set, of this at least.
+const CAP: Duration = Duration::from_secs(60);
+/// A doubling, as it looks from here.
+const DOUBLING: std::ops::RangeInclusive<f64> = 1.8..=2.2;
+/// Gaps that prove a back-off: one doubling may be chance.
+const ENOUGH: usize = 3;
+
+/// The segments that `wanted` accepts, all through [`WATCHED`]; `answer` is called after each.
+pub(super) async fn watch(
+    conversation: &mut Conversation,
+    wanted: impl Fn(&Segment) -> bool,
+    mut answer: impl FnMut(&mut Conversation),
+) -> Vec<Got> {
+    let until = conversation.now() + WATCHED;
+    let mut all = Vec::new();
+    while let Some(got) = conversation.next_segment(until).await {
+        if wanted(&got.segment) {
+            all.push(got);
+            answer(conversation);
+        }
+        if conversation.was_reset {
+            break;
+        }
+    }
+    all
+}
+
+/// The gaps between segments that came at these times.
+pub(super) fn gaps(times: &[Instant]) -> Vec<Duration> {
+    times.windows(2).map(|pair| pair[1].since(pair[0])).collect()
+}
+
+/// The mean factor from one gap to the next, up to the cap; absent where there are too few.
+fn backoff(gaps: &[Duration]) -> Option<f64> {
+    let factors: Vec<f64> = gaps
+        .windows(2)
+        .filter(|pair| pair[0] < CAP && pair[1] < CAP)
+        .map(|pair| pair[1].as_secs_f64() / pair[0].as_secs_f64().max(1e-9))
+        .collect();
+    #[allow(clippy::cast_precision_loss)] // a handful
+    let mean = |factors: &[f64]| factors.iter().sum::<f64>() / factors.len() as f64;
+    (!factors.is_empty()).then(|| mean(&factors))
+}
+
+/// Whether every gap is about twice the one before, as long as no maximum is reached.
+fn doubles(gaps: &[Duration]) -> bool {
+    gaps.windows(2).all(|pair| {
+        let factor = pair[1].as_secs_f64() / pair[0].as_secs_f64().max(1e-9);
+        DOUBLING.contains(&factor) || pair[1] >= CAP
+    })
+}
+
+/// What a schedule of `times`, the first of which is the original, comes to. `needs_r2`: whether it
+/// should go on for 100 s.
+pub(super) fn judge(lab: &Lab, what: &str, times: &[Instant], needs_r2: bool) -> Finding {
+    let gaps = gaps(times);
+    let Some(last) = gaps.last().copied() else {
+        let verdict = lab.on_silence(crate::check::lab::Class::Ordinary, Verdict::Fail);
+        return found(verdict, format!("the {what} was never sent again"));
+    };
+    let sent = times.last().map_or(Duration::ZERO, |at| at.since(times[0]));
+    // Silence after the last one lasts at least until the next would have been due.
+    let gave_up = sent + (2 * last).min(CAP.max(last));
+    let count = gaps.len();
+    let finding = if !doubles(&gaps) {
+        let verdict = lab.on_silence(crate::check::lab::Class::Ordinary, Verdict::Warn);
+        found(
+            verdict,
+            format!("{count} repetitions of the {what}, not each gap twice the one before"),
+        )
+    } else if gaps.len() < ENOUGH {
+        warn(format!("only {count} repetitions of the {what}"))
+    } else if needs_r2 && gave_up < R2 {
+        warn(format!("{count} repetitions of the {what}; given up before 100 s"))
+    } else {
+        pass(format!("{count} repetitions of the {what}, each gap twice the one before"))
+    };
+    let finding = match backoff(&gaps) {
+        Some(factor) => finding.figure("backoff", FigureValue::Factor(factor)),
+        None => finding,
+    };
+    finding.time("gave-up-after", gave_up).figure("schedule", FigureValue::Times(gaps))
+}
