@@ -67,8 +67,6 @@ const ANSWER: &[u8] = b"answer\n";
 const PAGE: usize = 6000;
 /// What ends a request.
 const EMPTY_LINE: &[u8] = b"\r\n\r\n";
-/// The host's maximum segment lifetime.
-const MSL: Duration = Duration::from_secs(1);
 
 /// One connection of the host: its machine, and what its application has done.
 #[derive(Debug)]
@@ -96,6 +94,8 @@ pub(crate) struct Host {
     ports: Vec<u16>,
     /// How long the application takes to act on our end of file: its CLOSE-WAIT dwell.
     dwell: Duration,
+    /// Its maximum segment lifetime.
+    msl: Duration,
     rng: Rng,
     /// (its address, ours) → connection.
     services: BTreeMap<(SocketAddr, SocketAddr), Service>,
@@ -111,11 +111,17 @@ impl Host {
             behaviour,
             ports,
             dwell,
+            msl: Duration::from_secs(1),
             rng: Rng::new(seed),
             services: BTreeMap::new(),
             out: VecDeque::new(),
             ip_id: 0,
         }
+    }
+
+    /// The same host with this maximum segment lifetime.
+    pub(crate) fn with_msl(self, msl: Duration) -> Self {
+        Self { msl, ..self }
     }
 
     /// Its connections, in the order of their addresses.
@@ -137,7 +143,7 @@ impl Host {
             ts_offset: self.rng.bits() as u32,
             offer: Offered { window: 65160, ..Offered::default() },
             receive_buffer: 65160,
-            timers: Timers { msl: MSL, ..Timers::default() },
+            timers: Timers { msl: self.msl, ..Timers::default() },
         };
         Service {
             machine: Connection::listen(config),

@@ -24,6 +24,7 @@
 //! | `delay`, `jitter` | of each direction | `10ms`, `0s` |
 //! | `loss`, `duplicate`, `corrupt`, `reorder` | probabilities, 0 to 1; a reordered packet is 15 ms late | 0 |
 //! | `dwell` | how long the application takes to act on our end of file | `0s` |
+//! | `msl` | the host's maximum segment lifetime | `1s` |
 //! | `ports` | where the behaviour is, as `22/80`; other ports are closed | all |
 //! | `drop` | packets lost for certain, as `tx1/rx2`: our first, their second | |
 //! | `interrupt` | when Ctrl-C comes | never |
@@ -65,6 +66,7 @@ pub(crate) struct Simulation {
     seed: u64,
     link: Link,
     dwell: Duration,
+    msl: Duration,
     ports: Vec<u16>,
     drops: Vec<(Dir, u64)>,
     interrupt: Option<Duration>,
@@ -92,6 +94,7 @@ impl Simulation {
             seed: 1,
             link: Link { reorder_by: REORDER_BY, ..Link::delayed(Duration::from_millis(10)) },
             dwell: Duration::ZERO,
+            msl: Duration::from_secs(1),
             ports: Vec::new(),
             drops: Vec::new(),
             interrupt: None,
@@ -115,6 +118,7 @@ impl Simulation {
             "corrupt" => link.corrupt = probability(value)?,
             "reorder" => link.reorder = probability(value)?,
             "dwell" => self.dwell = humantime::parse_duration(value)?,
+            "msl" => self.msl = humantime::parse_duration(value)?,
             "interrupt" => self.interrupt = Some(humantime::parse_duration(value)?),
             "ports" => {
                 self.ports = value.split('/').map(str::parse).collect::<Result<_, _>>()?;
@@ -130,6 +134,7 @@ impl Simulation {
     /// The wire to the simulated far end.
     pub(crate) fn wire(&self) -> SimWire<Host> {
         let host = Host::new(self.behaviour, self.ports.clone(), self.dwell, !self.seed);
+        let host = host.with_msl(self.msl);
         let mut wire = SimWire::new(self.seed, self.link, self.link, host);
         for &(dir, nth) in &self.drops {
             wire.drop_nth(dir, nth);

@@ -163,7 +163,7 @@ fn weather(seed: u64) -> String {
         _ => "delay=5ms,jitter=3ms,reorder=0.2,duplicate=0.1",
     };
     let host = HOSTS[(seed / 5 % 6) as usize];
-    format!("{host}:ports=80,seed={seed},{sky}")
+    format!("{host}:ports=80,seed={seed},msl=30s,{sky}")
 }
 
 fn never_a_false_failure(seeds: std::ops::Range<u64>) {
@@ -188,7 +188,7 @@ fn no_network_turns_a_right_answer_into_a_failure() {
 #[test]
 fn a_recorded_trace_comes_to_the_same_verdict() {
     for host in HOSTS {
-        let outcome = run(&format!("{host}:ports=80,delay=10ms,seed=3"), all());
+        let outcome = run(&format!("{host}:ports=80,delay=10ms,msl=30s,seed=3"), all());
         assert_eq!(outcome.cut_short, None);
         let known = Setting { path: outcome.path, server: outcome.server, ..setting() };
         for result in &outcome.results {
