@@ -16,7 +16,7 @@ use super::core::{Arrival, Core, Got};
 use super::segment::{Seg, ack, rst};
 use crate::event::{self, Entry, Step, Trace};
 use crate::time::{Clock, Instant, Stamp};
-use crate::wire::{Flags, Packet, Segment, SeqNum, TcpOption};
+use crate::wire::{Flags, Packet, Segment, SeqNum, TcpOption, checksum};
 
 /// What the SYN-ACK said.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -181,6 +181,17 @@ impl Conversation {
         let options = self.usual_options(what);
         let segment = what.build(ports, (self.snd_nxt, self.rcv_nxt), self.window, options);
         segment.emit(self.local.ip(), self.remote.ip()).unwrap_or_default()
+    }
+
+    /// The same bytes with the right checksum in their place, where they are long enough to have one.
+    #[must_use]
+    pub fn with_checksum(&self, mut segment: Vec<u8>) -> Vec<u8> {
+        if segment.len() >= 18 {
+            segment[16..18].fill(0);
+            let sum = checksum::tcp(self.local.ip(), self.remote.ip(), &segment);
+            segment[16..18].copy_from_slice(&sum.to_be_bytes());
+        }
+        segment
     }
 
     /// Sends an IP packet as it is.

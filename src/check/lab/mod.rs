@@ -176,6 +176,26 @@ impl Lab {
         arrivals.filter(|at| *at <= before).max()
     }
 
+    /// When our segment left, where it is the only one since `began`.
+    #[must_use]
+    pub fn only_sent_since(&self, began: Instant) -> Option<Instant> {
+        let trace = self.trace.borrow();
+        let mut sent = trace.entries.iter().filter_map(|entry| match entry.step {
+            Step::Segment { dir: Dir::Tx, .. } => Some(entry.stamp.at),
+            _ => None,
+        });
+        // The stamp of leaving may be a little before the time at which it was looked at.
+        let after = sent.by_ref().find(|at| *at >= began)?;
+        sent.next().is_none().then_some(after)
+    }
+
+    /// Whether the target is this host itself.
+    #[must_use]
+    pub fn is_this_host(&self) -> bool {
+        let core = self.core.borrow();
+        core.target().ip().is_loopback() || core.target().ip() == core.source()
+    }
+
     /// Waits.
     pub async fn pause(&self, time: Duration) {
         sleep_until(Rc::clone(&self.core), self.time() + time).await;
