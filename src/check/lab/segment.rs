@@ -163,6 +163,12 @@ impl Seg {
         self
     }
 
+    /// Its control bits.
+    #[must_use]
+    pub const fn flags(&self) -> Flags {
+        self.flags
+    }
+
     /// Sequence numbers that it takes: data, SYN and FIN.
     #[must_use]
     pub fn len(&self) -> u32 {
