@@ -7,9 +7,10 @@ use super::conversation::Conversation;
 use super::core::{Arrival, Got};
 use super::opening::usual_offer;
 use super::segment::Seg;
+use super::steps::Liveness;
 use super::{Class, Lab};
-use crate::check::finding::{Ruling, Stop, found, inconclusive};
-use crate::event::{Step, Verdict};
+use crate::check::finding::{Ruling, Stop, found, inconclusive, pass};
+use crate::event::{Step, Trigger, Verdict};
 use crate::net::Dir;
 use crate::wire::{Flags, Segment};
 
@@ -94,6 +95,29 @@ impl Lab {
                 Ok(found(verdict, "silence, while an ordinary SYN is answered"))
             }
         }
+    }
+
+    /// The ruling on a connection that has to live on after something odd: `good` where it does.
+    ///
+    /// # Errors
+    /// Inconclusive where an ordinary connection fares no better.
+    pub async fn lives_on(&self, conversation: &mut Conversation, good: &str) -> Ruling {
+        if self.server().closes_first == Some(Trigger::Connect) {
+            return Ok(pass(format!("{good} (the server closes at once: nothing more to ask)")));
+        }
+        let observed = match self.liveness(conversation).await {
+            Liveness::Alive => return Ok(pass(good)),
+            Liveness::Dead => "the connection no longer answers".to_owned(),
+            Liveness::Reset(got) => {
+                format!("the connection was reset: {}", conversation.notation(&got.segment))
+            }
+        };
+        // Some applications do not bear our few bytes.
+        let mut ordinary = self.ready().await?;
+        if self.liveness(&mut ordinary).await != Liveness::Alive {
+            return Err(inconclusive("an ordinary connection does not survive our bytes either"));
+        }
+        Ok(found(self.on_silence(Class::Ordinary, Verdict::Fail), observed))
     }
 
     /// All segments that we sent so far (`Dir::Tx`), or received with a right checksum (`Dir::Rx`).

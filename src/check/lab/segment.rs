@@ -79,6 +79,12 @@ pub fn syn() -> Seg {
 }
 
 impl Seg {
+    /// These control bits too.
+    pub fn with(mut self, flags: Flags) -> Self {
+        self.flags |= flags;
+        self
+    }
+
     /// SEG.SEQ = SND.NXT + `offset`.
     pub const fn seq(mut self, offset: i64) -> Self {
         self.seq = Number::Next(offset);
