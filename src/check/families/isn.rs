@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::check::finding::{Ruling, Stop, found, inconclusive, info, pass, warn};
-use crate::check::lab::{Answer, Conversation, Got, Lab, rst, syn, usual_offer};
+use crate::check::lab::{Answer, Conversation, Got, Lab, rst, usual_offer};
 use crate::check::{Check, check};
 use crate::event::{CheckInfo, Cost, FigureValue, Group, Level, Rule, Verdict};
 use crate::time::Instant;
@@ -85,7 +85,7 @@ async fn one_tuple(lab: &Lab) -> Result<Vec<(SeqNum, Instant)>, Stop> {
 
 /// The SYN-ACK to an ordinary SYN of a conversation.
 async fn syn_ack(lab: &Lab, c: &mut Conversation) -> Result<Got, Stop> {
-    let what = syn().options(&usual_offer(lab.setting().mss).options);
+    let what = usual_offer(lab.setting().mss).syn(c);
     for _ in 0..2 {
         // What is left of the connection before may answer first.
         match lab.provoke(c, &what).await {

@@ -188,7 +188,10 @@ async fn listen_synfin(lab: Lab) -> Ruling {
     c.become_established();
     let counted = |_: &_, segment: &Segment| segment.has(Flags::ACK) && segment.ack == got.ack + 1;
     Ok(match c.expect(lab.ack_window(), counted).await {
-        Some(_) => info("SYN-ACK; the FIN is taken once the handshake is done"),
+        Some(_) => {
+            c.advance(1);
+            info("SYN-ACK; the FIN is taken once the handshake is done")
+        }
         None => info("SYN-ACK; the FIN is forgotten"),
     })
 }

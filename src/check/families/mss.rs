@@ -73,8 +73,9 @@ fn stimulus(lab: &Lab, c: &Conversation, source: Source) -> Vec<Seg> {
         Source::Greeting => Vec::new(),
         Source::Answer => vec![data(&lab.setting().request)],
         Source::Echo => {
-            // Room for timestamps is left.
-            let size = usize::from(c.peer.mss.unwrap_or(536).min(lab.setting().mss)) - 12;
+            // Room for timestamps and another option is left.
+            let mss = usize::from(c.peer.mss.unwrap_or(536).min(lab.setting().mss));
+            let size = mss.saturating_sub(20).max(1);
             let block = vec![b'x'; size];
             #[allow(clippy::cast_possible_wrap)] // at most 65,535
             let second = size as i64;
@@ -114,6 +115,9 @@ async fn measure(
             break;
         }
     }
+    // What was taken of ours: the RST at the end has to come right behind it.
+    let taken = all.iter().map(|got| got.segment.ack).filter(|ack| ack.is_after(c.snd_nxt));
+    c.snd_nxt = taken.reduce(SeqNum::later).unwrap_or(c.snd_nxt);
     all.retain(has_data);
     let largest = all.iter().map(|got| size(&got.segment)).max().unwrap_or(0);
     let end = all.iter().map(|got| got.segment.seq_end()).reduce(SeqNum::later).unwrap_or(base);

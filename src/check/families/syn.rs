@@ -50,7 +50,7 @@ check!(
 
 async fn synack_basic(lab: Lab) -> Ruling {
     let mut c = lab.conversation()?;
-    let syn = syn().options(&usual_offer(lab.setting().mss).options);
+    let syn = usual_offer(lab.setting().mss).syn(&c);
     let answer = lab.provoke(&mut c, &syn).await;
     let Answer::SynAck(Got { segment, checksum_right, .. }) = &answer else {
         return lab.no_syn_ack(&c, &answer, Verdict::Fail).await;
@@ -203,6 +203,7 @@ async fn syn_data(lab: Lab) -> Ruling {
     };
     let all = c.iss + 11;
     let at_once = syn_ack.ack == all;
+    c.snd_nxt = c.iss + 1;
     c.become_established();
     if lab.server().closes_first == Some(Trigger::Connect) {
         c.send(&ack());
@@ -294,8 +295,8 @@ check!(
 
 async fn syn_wnd0(lab: Lab) -> Ruling {
     let mut c = lab.conversation()?;
-    let offer = usual_offer(lab.setting().mss).options;
-    let answer = lab.provoke(&mut c, &syn().options(&offer).window(0)).await;
+    let closed = usual_offer(lab.setting().mss).syn(&c).window(0);
+    let answer = lab.provoke(&mut c, &closed).await;
     let Answer::SynAck(_) = &answer else {
         return lab.no_syn_ack(&c, &answer, Verdict::Fail).await;
     };

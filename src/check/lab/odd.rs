@@ -14,6 +14,10 @@ use crate::event::{Step, Trigger, Verdict};
 use crate::net::Dir;
 use crate::wire::{Flags, Segment};
 
+/// Times that a segment is sent whose silence may be a verdict that nobody confirms.
+const PROVOKED: u32 = 5;
+/// From one of them to the next.
+const BETWEEN: Duration = Duration::from_millis(1200);
 /// Times that a segment is sent that should be ignored: one may be lost.
 const IGNORED: u32 = 3;
 /// From one of them to the next.
@@ -24,7 +28,7 @@ const SILENCE: Duration = Duration::from_secs(2);
 /// What came for a segment.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Answer {
-    /// A SYN-ACK of our SYN: adopted, SND.NXT is behind the SYN.
+    /// A SYN-ACK of our SYN: adopted, SND.NXT is behind what it acknowledges.
     SynAck(Got),
     /// RST.
     Reset(Got),
@@ -39,14 +43,21 @@ pub enum Answer {
 impl Lab {
     /// Sends a segment that begins or disturbs a connection, until anything answers it.
     pub async fn provoke(&self, conversation: &mut Conversation, what: &Seg) -> Answer {
-        let Some(arrival) = self.ask_anything(conversation, what, self.now_window()).await else {
-            // A SYN-ACK may have been lost.
-            conversation.snd_nxt = conversation.iss + 1;
-            conversation.leave_by_reset();
-            return Answer::Silence;
-        };
-        let Arrival::Segment(got) = arrival else { return Answer::Icmp };
-        conversation.classify(got)
+        for attempt in 0..PROVOKED {
+            let again = if attempt == 0 { what.label } else { "no answer: once more" };
+            conversation.send(&what.clone().label(again));
+            let until = conversation.now() + BETWEEN.max(self.now_window());
+            match conversation.next(until).await {
+                Some(Arrival::Segment(got)) => return conversation.classify(got),
+                Some(Arrival::Icmp(..)) => return Answer::Icmp,
+                None => {}
+            }
+        }
+        conversation.note_silence(PROVOKED * BETWEEN);
+        // A SYN-ACK may have been lost.
+        conversation.snd_nxt = conversation.iss + 1;
+        conversation.leave_by_reset();
+        Answer::Silence
     }
 
     /// Sends what should be ignored, three times against loss, and listens: everything that came.
@@ -148,7 +159,7 @@ impl Conversation {
             // Whatever it acknowledges: something has to be cleared away.
             let answers = segment.has(Flags::ACK) && segment.ack.offset_from(first) < 1 << 16;
             self.adopt(segment);
-            self.snd_nxt = first;
+            self.snd_nxt = if answers { segment.ack } else { first };
             if answers {
                 return Answer::SynAck(got);
             }
