@@ -63,6 +63,31 @@ pub fn not_applicable(observed: impl Into<String>) -> Stop {
     found(Verdict::NotApplicable, observed).into()
 }
 
+/// What the variants of one check come to together: the gravest verdict, and which of them gave it.
+///
+/// # Errors
+/// A [`Stop`] where the gravest is one.
+pub fn gravest(parts: Vec<(&'static str, Ruling)>) -> Ruling {
+    let parts: Vec<(&str, Finding)> =
+        parts.into_iter().map(|(name, ruling)| (name, finding_of(ruling))).collect();
+    let Some(verdict) = parts.iter().map(|(_, finding)| finding.verdict).max() else {
+        return Err(not_applicable("there is nothing to ask"));
+    };
+    let guilty: Vec<&(&str, Finding)> =
+        parts.iter().filter(|(_, finding)| finding.verdict == verdict).collect();
+    let alike = guilty.iter().all(|(_, finding)| finding.observed == guilty[0].1.observed);
+    let observed = if alike && guilty.len() == parts.len() {
+        guilty[0].1.observed.clone()
+    } else {
+        let lines: Vec<String> =
+            guilty.iter().map(|(name, finding)| format!("{name}: {}", finding.observed)).collect();
+        lines.join("; ")
+    };
+    let mut all = found(verdict, observed);
+    all.figures = parts.into_iter().flat_map(|(_, finding)| finding.figures).collect();
+    Ok(all)
+}
+
 impl Finding {
     /// With an interval that was measured.
     #[must_use]

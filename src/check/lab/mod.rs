@@ -3,6 +3,7 @@
 
 mod conversation;
 mod core;
+mod odd;
 mod opening;
 mod segment;
 mod steps;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 pub use self::conversation::{Conversation, PeerOffer};
 pub use self::core::{Arrival, Core, Got, Stand, Turn};
+pub use self::odd::Answer;
 pub use self::opening::{Offer, Opening, usual_offer};
 pub use self::segment::{Seg, ack, data, fin, rst, seg, syn};
 pub use self::steps::Liveness;

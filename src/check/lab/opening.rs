@@ -41,7 +41,8 @@ impl Offer {
         Self { options: options.to_vec(), ..Self::default() }
     }
 
-    fn syn(&self, conversation: &Conversation) -> Seg {
+    /// The SYN that makes the offer, with our clock's time.
+    pub fn syn(&self, conversation: &Conversation) -> Seg {
         let options: Vec<TcpOption> = self
             .options
             .iter()

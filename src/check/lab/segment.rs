@@ -79,6 +79,12 @@ pub fn syn() -> Seg {
 }
 
 impl Seg {
+    /// These control bits too.
+    pub fn with(mut self, flags: Flags) -> Self {
+        self.flags |= flags;
+        self
+    }
+
     /// SEG.SEQ = SND.NXT + `offset`.
     pub const fn seq(mut self, offset: i64) -> Self {
         self.seq = Number::Next(offset);
@@ -161,6 +167,12 @@ impl Seg {
     pub const fn label(mut self, label: &'static str) -> Self {
         self.label = label;
         self
+    }
+
+    /// Its control bits.
+    #[must_use]
+    pub const fn flags(&self) -> Flags {
+        self.flags
     }
 
     /// Sequence numbers that it takes: data, SYN and FIN.
