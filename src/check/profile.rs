@@ -90,6 +90,8 @@ pub(super) async fn calibrate(
             Part::Nothing => {}
         }
     }
+    // What it says by itself is no answer, however late it came.
+    server.answers_after_eof = server.answers_after_eof.saturating_sub(server.greets);
     Ok((path, server))
 }
 
@@ -231,7 +233,6 @@ async fn after_eof(lab: Lab, asking: bool) -> Part {
     if conversation.peer_fin.is_some() || conversation.was_reset {
         return Part::Nothing;
     }
-    let before = conversation.received.len();
     let request = lab.setting().request.clone();
     if asking && !request.is_empty() {
         conversation.push(&data(&request));
@@ -256,10 +257,9 @@ async fn after_eof(lab: Lab, asking: bool) -> Part {
         _ => None,
     });
     let dwell = closed_at.map(|at| at.since(acked.stamp.at));
-    let after = conversation.received.len().saturating_sub(before) as u64;
     Part::Server(ServerProfile {
         closes_after_fin: conversation.peer_fin.and(dwell).filter(|_| !asking),
-        answers_after_eof: after,
+        answers_after_eof: conversation.received.len() as u64,
         resets: conversation.was_reset,
         ..ServerProfile::default()
     })

@@ -13,7 +13,7 @@ use super::lab::{Core, Lab, Setting, Stand};
 use crate::event::{Entry, Finding, Step, Trace};
 use crate::net::{ChecksumTrust, Dir, Facts, Frame, GuardKind, Received, Wire};
 use crate::time::{Clock, Instant};
-use crate::wire::{IpPayload, Packet, Segment, TcpOption, parse_ip};
+use crate::wire::{IpPayload, Packet, Segment, TcpOption, checksum, parse_ip};
 
 /// Runs a check over what was recorded of an earlier run of it.
 ///
@@ -100,12 +100,10 @@ impl Recorded {
 
     /// The packet as it would have arrived, had we said then what we say now.
     fn with_our_echo(&self, entry: &Entry) -> Vec<u8> {
-        let (Step::Segment { bytes, .. } | Step::Icmp { bytes, .. }) = &entry.step else {
-            return Vec::new();
-        };
-        let Some(ends) = self.conversations.get(entry.conversation) else { return bytes.clone() };
-        let Ok((ip, IpPayload::Tcp(segment))) = parse_ip(bytes) else { return bytes.clone() };
-        let Ok(mut segment) = Segment::parse(segment) else { return bytes.clone() };
+        let bytes = bytes_of(entry);
+        let Some(ends) = self.conversations.get(entry.conversation) else { return bytes };
+        let Ok((ip, IpPayload::Tcp(segment))) = parse_ip(&bytes) else { return bytes };
+        let Ok(mut segment) = Segment::parse(segment) else { return bytes };
         for option in &mut segment.options {
             if let TcpOption::Timestamps { echo, .. } = option
                 && let Some(now) = ends.echoes.get(echo)
@@ -113,7 +111,22 @@ impl Recorded {
                 *echo = *now;
             }
         }
-        Packet { ip, segment }.emit().unwrap_or_else(|_| bytes.clone())
+        Packet { ip, segment }.emit().unwrap_or(bytes)
+    }
+}
+
+fn bytes_of(entry: &Entry) -> Vec<u8> {
+    match &entry.step {
+        Step::Segment { bytes, .. } | Step::Icmp { bytes, .. } => bytes.clone(),
+        Step::Silence(_) => Vec::new(),
+    }
+}
+
+fn has_right_checksum(entry: &Entry) -> bool {
+    let bytes = bytes_of(entry);
+    match parse_ip(&bytes) {
+        Ok((ip, IpPayload::Tcp(segment))) => checksum::tcp_is_right(ip.src, ip.dst, segment),
+        _ => false,
     }
 }
 
@@ -141,10 +154,14 @@ impl Wire for Recorded {
             return Ok(Received::Timeout);
         };
         self.now = self.now.max(entry.stamp.at);
-        let bytes = self.with_our_echo(&entry);
-        // What was passed over for its checksum then is told from its bytes now.
+        // Where the capture could not judge a checksum, the bytes that it kept have a wrong one.
         let wrong = entry.label.starts_with("wrong checksum");
-        let checksum = if wrong { ChecksumTrust::Verify } else { ChecksumTrust::Vouched };
+        let checksum = if wrong || has_right_checksum(&entry) {
+            ChecksumTrust::Verify
+        } else {
+            ChecksumTrust::Vouched
+        };
+        let bytes = if wrong { bytes_of(&entry) } else { self.with_our_echo(&entry) };
         Ok(Received::Frame(Frame { dir: Dir::Rx, stamp: entry.stamp, bytes, checksum }))
     }
 

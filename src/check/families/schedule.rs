@@ -56,12 +56,16 @@ fn backoff(gaps: &[Duration]) -> Option<f64> {
     (!factors.is_empty()).then(|| mean(&factors))
 }
 
-/// Whether every gap is about twice the one before, as long as no maximum is reached.
+/// Whether every gap is about twice the one before, as long as no maximum is reached. The first may be
+/// that of a tail loss probe (RFC 8985 §7), which comes before the schedule begins.
 fn doubles(gaps: &[Duration]) -> bool {
-    gaps.windows(2).all(|pair| {
-        let factor = pair[1].as_secs_f64() / pair[0].as_secs_f64().max(1e-9);
-        DOUBLING.contains(&factor) || pair[1] >= CAP
-    })
+    let doubles = |gaps: &[Duration]| gaps.windows(2).all(is_doubling);
+    doubles(gaps) || doubles(&gaps[1..])
+}
+
+fn is_doubling(pair: &[Duration]) -> bool {
+    let factor = pair[1].as_secs_f64() / pair[0].as_secs_f64().max(1e-9);
+    DOUBLING.contains(&factor) || pair[1] >= CAP
 }
 
 /// What a schedule of `times`, the first of which is the original, comes to. `needs_r2`: whether it

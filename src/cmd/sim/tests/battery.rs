@@ -151,6 +151,13 @@ fn shown(result: &CheckResult) -> String {
     text
 }
 
+/// A text without the times of our clock in it, which is another one when a trace is replayed.
+fn without_echo(text: &str) -> String {
+    let mut parts = text.split("ecr ");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |all, part| all + part.trim_start_matches(|c: char| c.is_ascii_digit()))
+}
+
 const HOSTS: [&str; 6] = ["echo", "greet", "answer", "stubborn", "bulk", "page"];
 
 /// What a seed's network does.
@@ -198,8 +205,8 @@ fn a_recorded_trace_comes_to_the_same_verdict() {
             let check = by_id(result.info.id).unwrap();
             let again = replay(check, known.clone(), &result.trace).unwrap();
             assert_eq!(
-                (again.verdict, &again.observed),
-                (result.finding.verdict, &result.finding.observed),
+                (again.verdict, without_echo(&again.observed)),
+                (result.finding.verdict, without_echo(&result.finding.observed)),
                 "{host}: {}",
                 shown(result)
             );
