@@ -6,11 +6,13 @@
 //! `SHAKEDOWN_REQUIRE_ALL=1` it is a failure.
 
 mod badinput;
+mod battery;
 mod capture;
 mod clocks;
 mod firewall;
 mod forge;
 mod loss;
+mod mutants;
 mod namespace;
 mod netlink;
 mod oracle;
@@ -80,6 +82,7 @@ fn main() -> ExitCode {
         capture::cases(),
         clocks::cases(),
         loss::cases(),
+        mutants::cases(),
         verdicts::cases(),
         rtt::cases(),
         rtt_faults::cases(),
