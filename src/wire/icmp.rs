@@ -3,7 +3,13 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use pnet::packet::ip::IpNextHeaderProtocols as protocols;
+use pnet::util;
+
 use super::{ParseError, SeqNum, ip};
+
+/// Bytes of a packet that are quoted at most.
+const QUOTED: usize = 512;
 
 /// The part of our own packet that a router sent back.
 ///
@@ -89,6 +95,31 @@ impl IcmpError {
             IpAddr::V6(_) => describe_v6(self.icmp_type, self.code),
         }
     }
+}
+
+/// The IP packet by which the host of `header` says that `quoted`, an IP packet that it received, could
+/// not be delivered, for the reason of this type and code.
+///
+/// # Errors
+/// [`ParseError`] where the addresses are of two families.
+pub fn emit_icmp_error(
+    header: &ip::IpHeader,
+    (icmp_type, code): (u8, u8),
+    quoted: &[u8],
+) -> Result<Vec<u8>, ParseError> {
+    // All of a short packet, as RFC 1812 §4.3.2.3 and RFC 4443 §2.4 want it, within what passes anywhere.
+    let quoted = &quoted[..quoted.len().min(QUOTED)];
+    let mut message = vec![icmp_type, code, 0, 0, 0, 0, 0, 0];
+    message.extend_from_slice(quoted);
+    let (protocol, sum) = match (header.src, header.dst) {
+        (IpAddr::V6(src), IpAddr::V6(dst)) => {
+            let protocol = protocols::Icmpv6;
+            (protocol, util::ipv6_checksum(&message, 1, &[], &src, &dst, protocol))
+        }
+        _ => (protocols::Icmp, util::checksum(&message, 1)),
+    };
+    message[2..4].copy_from_slice(&sum.to_be_bytes());
+    header.wrap_as(protocol, &message)
 }
 
 /// `ICMP 3/13 communication administratively prohibited from 192.0.2.1`.
@@ -246,6 +277,30 @@ mod tests {
             error.to_string(),
             "ICMP 3/13 communication administratively prohibited from 203.0.113.1"
         );
+    }
+
+    #[test]
+    fn what_is_emitted_reads_back_in_both_families() {
+        for (us, them, said) in
+            [("192.0.2.1", "198.51.100.7", (3, 1)), ("2001:db8::1", "2001:db8::2", (1, 3))]
+        {
+            let packet = emit_icmp_error(&header(us, them), said, &quoted(them, us)).unwrap();
+            let (ip, ip::IpPayload::Icmp(message)) = ip::parse_ip(&packet).unwrap() else {
+                panic!("not ICMP")
+            };
+            let error = IcmpError::parse(&ip, message).unwrap().unwrap();
+            assert_eq!((error.icmp_type, error.code), said);
+            assert_eq!(error.kind, IcmpKind::Unreachable);
+            assert_eq!((error.quote.src, error.quote.dst), (ip.dst, ip.src));
+            // In one's complement, all of a message with its sum in place gives zero.
+            let sum = match (ip.src, ip.dst) {
+                (IpAddr::V6(src), IpAddr::V6(dst)) => {
+                    util::ipv6_checksum(message, 1, &[], &src, &dst, protocols::Icmpv6)
+                }
+                _ => util::checksum(message, 1),
+            };
+            assert_eq!(message[2..4], sum.to_be_bytes());
+        }
     }
 
     #[test]

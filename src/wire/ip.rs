@@ -172,6 +172,15 @@ impl IpHeader {
     /// # Errors
     /// [`ParseError::Length`] where the packet would be longer than its length field can say.
     pub fn wrap(&self, segment: &[u8]) -> Result<Vec<u8>, ParseError> {
+        self.wrap_as(protocols::Tcp, segment)
+    }
+
+    /// The IP packet that carries `segment` as a payload of `protocol`.
+    pub(super) fn wrap_as(
+        &self,
+        protocol: IpNextHeaderProtocol,
+        segment: &[u8],
+    ) -> Result<Vec<u8>, ParseError> {
         let too_long = |says| ParseError::Length { what: "IP packet", says };
         match (self.src, self.dst) {
             (IpAddr::V4(src), IpAddr::V4(dst)) => {
@@ -187,7 +196,7 @@ impl IpHeader {
                 view.set_identification(self.id);
                 view.set_flags(if self.dont_fragment { Ipv4Flags::DontFragment } else { 0 });
                 view.set_ttl(self.ttl);
-                view.set_next_level_protocol(protocols::Tcp);
+                view.set_next_level_protocol(protocol);
                 view.set_source(src);
                 view.set_destination(dst);
                 view.set_payload(segment);
@@ -204,7 +213,7 @@ impl IpHeader {
                 view.set_traffic_class(self.tos);
                 view.set_flow_label(self.flow_label & 0x000f_ffff);
                 view.set_payload_length(length_field);
-                view.set_next_header(protocols::Tcp);
+                view.set_next_header(protocol);
                 view.set_hop_limit(self.ttl);
                 view.set_source(src);
                 view.set_destination(dst);

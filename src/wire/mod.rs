@@ -12,7 +12,7 @@ mod segment;
 mod seq;
 
 pub use flags::Flags;
-pub use icmp::{IcmpError, IcmpKind, Quote};
+pub use icmp::{IcmpError, IcmpKind, Quote, emit_icmp_error};
 pub use ip::{IpHeader, IpPayload, Packet, parse_ip};
 pub use options::{TcpOption, emit_options, parse_options};
 pub use segment::{HEADER_LEN, MAX_OPTIONS_LEN, Segment};

@@ -16,7 +16,7 @@ use super::core::{Arrival, Core, Got};
 use super::segment::{Seg, ack, rst};
 use crate::event::{self, Entry, Step, Trace};
 use crate::time::{Clock, Instant, Stamp};
-use crate::wire::{Flags, Packet, Segment, SeqNum, TcpOption, checksum};
+use crate::wire::{Flags, Packet, Segment, SeqNum, TcpOption, checksum, emit_icmp_error};
 
 /// What the SYN-ACK said.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -72,6 +72,7 @@ pub struct Conversation {
     pub peer_fin: Option<SeqNum>,
     /// A RST arrived that a correct end would accept as one.
     pub was_reset: bool,
+    their_window: u16,
     /// The highest SEG.ACK that arrived: their RCV.NXT, as far as it is known.
     acked: Option<SeqNum>,
     early: BTreeMap<u32, Vec<u8>>,
@@ -111,6 +112,7 @@ impl Conversation {
             received: Vec::new(),
             peer_fin: None,
             was_reset: false,
+            their_window: 0,
             acked: None,
             early: BTreeMap::new(),
             early_fin: None,
@@ -192,6 +194,14 @@ impl Conversation {
             segment[16..18].copy_from_slice(&sum.to_be_bytes());
         }
         segment
+    }
+
+    /// Tells the server by ICMP that `quoted`, an IP packet of its own, could not be delivered.
+    pub fn send_icmp(&mut self, kind: (u8, u8), quoted: &[u8], label: &'static str) {
+        let ip = self.core.borrow_mut().header(self.remote.ip());
+        if let Ok(bytes) = emit_icmp_error(&ip, kind, quoted) {
+            self.send_packet(bytes, label);
+        }
     }
 
     /// Sends an IP packet as it is.
@@ -314,9 +324,16 @@ impl Conversation {
         self.established = false;
     }
 
+    /// The window that the server announced last, without scaling.
+    #[must_use]
+    pub const fn their_window(&self) -> u16 {
+        self.their_window
+    }
+
     /// The server's SYN-ACK: from now on its numbers are known.
     pub fn adopt(&mut self, syn_ack: &Segment) {
         self.irs = syn_ack.seq;
+        self.their_window = syn_ack.window;
         self.rcv_nxt = syn_ack.seq + 1;
         self.peer = PeerOffer {
             window: syn_ack.window,
@@ -371,6 +388,7 @@ impl Conversation {
         if segment.has(Flags::SYN) || !self.established {
             return;
         }
+        self.their_window = segment.window;
         if let (Some(recent), Some((value, _))) = (self.ts_recent, segment.timestamps())
             && segment.seq.is_at_or_before(self.rcv_nxt)
             && !SeqNum(value).is_before(SeqNum(recent))

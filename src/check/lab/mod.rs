@@ -7,6 +7,7 @@ mod odd;
 mod opening;
 mod segment;
 mod steps;
+mod survival;
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -22,6 +23,7 @@ pub use self::odd::Answer;
 pub use self::opening::{Offer, Opening, usual_offer};
 pub use self::segment::{Seg, ack, data, fin, rst, seg, syn};
 pub use self::steps::Liveness;
+pub use self::survival::Survival;
 use super::finding::{Stop, inconclusive};
 use crate::event::{PathProfile, ServerProfile, Step, Trace, Verdict};
 use crate::net::Dir;
