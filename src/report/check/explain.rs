@@ -13,6 +13,8 @@ pub struct Example {
     pub result: CheckResult,
     /// The server it ran against, in words.
     pub server: &'static str,
+    /// Servers of which it could not be asked, and why.
+    pub unsuitable: Vec<(&'static str, String)>,
 }
 
 /// Everything that there is to say of a check.
@@ -37,7 +39,11 @@ pub fn explanation(info: &CheckInfo, example: Option<&Example>, style: &Style) -
     lines.extend(entry("cost", cost(info.cost)));
     let groups: Vec<&str> = info.groups.iter().map(|group| group.name()).collect();
     lines.extend(entry("groups", &groups.join(", ")));
-    if let Some(Example { result, server }) = example {
+    if let Some(Example { result, server, unsuitable }) = example {
+        for (number, (server, why)) in unsuitable.iter().enumerate() {
+            let word = if number == 0 { "not of" } else { "" };
+            lines.extend(entry(word, &format!("{server}: {why}")));
+        }
         lines.push(Vec::new());
         let heading = format!("Its exchange, simulated: shakedown's own TCP as {server}");
         lines.extend(wrap_text(&heading, Paint::Bold, style.columns()));

@@ -7,6 +7,7 @@ use super::table::{self, Columns};
 use super::words::{home, text};
 use super::{Baseline, Verdicts, figures, head, summary};
 use crate::event::{CheckEnd, CheckEvent, CheckInfo, CheckResult, CheckRun, CheckSink, Group};
+use crate::report::human::paint::{Paint, Span};
 use crate::report::human::{Lines, Style, named};
 
 /// Prints a run for a person: each group of the table when all of it and of those before it is
@@ -16,6 +17,8 @@ pub struct CheckReporter<W> {
     out: W,
     style: Style,
     baseline: Option<Baseline>,
+    /// A sentence for the very end.
+    note: String,
     /// The target as the last lines call it.
     target: String,
     planned: Vec<&'static CheckInfo>,
@@ -37,6 +40,7 @@ impl<W: Write> CheckReporter<W> {
             out,
             style,
             baseline: None,
+            note: String::new(),
             target: String::new(),
             planned: Vec::new(),
             columns: Columns::default(),
@@ -49,6 +53,13 @@ impl<W: Write> CheckReporter<W> {
     #[must_use]
     pub fn against(mut self, baseline: Option<Baseline>) -> Self {
         self.baseline = baseline;
+        self
+    }
+
+    /// Says `note` at the very end, unless [`Style::quiet`].
+    #[must_use]
+    pub fn with_note(mut self, note: String) -> Self {
+        self.note = note;
         self
     }
 
@@ -133,6 +144,9 @@ impl<W: Write> CheckReporter<W> {
             lines.extend(summary::changes(&changes, baseline.name(), compared, &style));
         }
         lines.extend(summary::closing(end, &self.target, &style));
+        if !style.quiet && !self.note.is_empty() {
+            lines.push(vec![Span::new(self.note.as_str(), Paint::Dim)]);
+        }
         if style.quiet && lines.first().is_some_and(Vec::is_empty) {
             lines.remove(0);
         }

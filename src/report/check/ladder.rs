@@ -7,9 +7,10 @@
 //!  720.000 ms      silence for 700 ms
 //! ```
 //!
-//! Times count from the first segment, numbers from the initial ones of their conversation.
+//! Times count from the first segment, sequence numbers from the initial ones of their conversation,
+//! timestamps from the first of each end; those that differ by their padding alone look alike.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{Conversation, Entry, Step, Trace};
 use crate::net::Dir;
@@ -17,7 +18,7 @@ use crate::report::human::paint::{Paint, Span, blank, width, wrap, wrap_text};
 use crate::report::human::{Lines, Style};
 use crate::report::sanitize;
 use crate::report::units::{COLUMN, brief, column};
-use crate::wire::{Flags, IpPayload, Packet, SeqNum, parse_ip};
+use crate::wire::{Flags, IpPayload, Packet, Segment, SeqNum, TcpOption, parse_ip};
 
 /// Entries that are shown of a long trace: the first and the last ones.
 const FIRST: usize = 14;
@@ -39,8 +40,11 @@ pub(super) fn lines(trace: &Trace, indent: usize, style: &Style) -> Lines {
     let speaking: BTreeSet<usize> = trace.entries.iter().map(|entry| entry.conversation).collect();
     let tags = speaking.len() > 1;
     let mut lines = if tags { legend(trace, &speaking, indent, style) } else { Vec::new() };
+    let mut clocks: BTreeMap<usize, Clocks> = BTreeMap::new();
     let whole = style.verbosity > 1 || trace.entries.len() <= FIRST + LAST + 1;
     for (number, entry) in trace.entries.iter().enumerate() {
+        let clocks = clocks.entry(entry.conversation).or_default();
+        clocks.see(&entry.step);
         let left_out = trace.entries.len().saturating_sub(FIRST + LAST);
         if !whole && number == FIRST {
             let text = format!("{left_out} more here, which -vv shows");
@@ -55,7 +59,8 @@ pub(super) fn lines(trace: &Trace, indent: usize, style: &Style) -> Lines {
             let tag = format!("{:<3}", tag(entry.conversation));
             margin.push(Span::new(tag, Paint::Bold));
         }
-        lines.extend(step(entry, trace.conversations.get(entry.conversation), margin, style));
+        let ends = trace.conversations.get(entry.conversation).map(|ends| (ends, *clocks));
+        lines.extend(step(entry, ends, margin, style));
     }
     lines
 }
@@ -86,7 +91,12 @@ fn tag(conversation: usize) -> String {
 }
 
 /// One entry behind its margin, in as many lines as it takes.
-fn step(entry: &Entry, ends: Option<&Conversation>, margin: Vec<Span>, style: &Style) -> Lines {
+fn step(
+    entry: &Entry,
+    ends: Option<(&Conversation, Clocks)>,
+    margin: Vec<Span>,
+    style: &Style,
+) -> Lines {
     let Told { arrow, text, more } = told(&entry.step, ends, style);
     let left = width(&margin) + arrow.width() + 1;
     let room = style.columns().saturating_sub(left);
@@ -112,12 +122,14 @@ fn step(entry: &Entry, ends: Option<&Conversation>, margin: Vec<Span>, style: &S
         .collect()
 }
 
-fn told(step: &Step, ends: Option<&Conversation>, style: &Style) -> Told {
+fn told(step: &Step, ends: Option<(&Conversation, Clocks)>, style: &Style) -> Told {
     match step {
         Step::Segment { dir, packet: Some(packet), .. } => {
-            let numbers = if style.absolute { None } else { ends };
             let paint = flags_paint(packet);
-            let text = notation(*dir, packet, numbers);
+            let text = match ends {
+                Some((ends, clocks)) if !style.absolute => relative(*dir, packet, ends, clocks),
+                _ => notation(*dir, packet, None),
+            };
             let words = text.split(' ').enumerate().map(|(number, word)| {
                 Span::new(word, if number == 0 { paint } else { Paint::Plain })
             });
@@ -174,6 +186,62 @@ fn flags_paint(packet: &Packet) -> Paint {
     } else {
         Paint::Bold
     }
+}
+
+/// The first timestamps of both ends: ours, theirs.
+#[derive(Clone, Copy, Default)]
+struct Clocks([Option<u32>; 2]);
+
+impl Clocks {
+    fn see(&mut self, step: &Step) {
+        if let Step::Segment { dir, packet: Some(packet), .. } = step
+            && let Some((value, _)) = packet.segment.timestamps()
+        {
+            self.0[usize::from(*dir == Dir::Rx)].get_or_insert(value);
+        }
+    }
+
+    /// A timestamps option of a segment that went that way.
+    fn told(self, dir: Dir, value: u32, echo: u32) -> String {
+        let since = |origin: Option<u32>, number: u32| match origin {
+            Some(origin) => i64::from(number.wrapping_sub(origin).cast_signed()),
+            None => number.into(),
+        };
+        let (own, other) = if dir == Dir::Tx { (0, 1) } else { (1, 0) };
+        // 0 is how a SYN says that it has nothing to echo.
+        let echo = if echo == 0 { 0 } else { since(self.0[other], echo) };
+        format!("TS val {} ecr {echo}", since(self.0[own], value))
+    }
+}
+
+/// packetdrill's notation with everything counted from its beginning.
+fn relative(dir: Dir, packet: &Packet, ends: &Conversation, clocks: Clocks) -> String {
+    let segment = &packet.segment;
+    let bare = Packet {
+        segment: Segment { options: Vec::new(), ..segment.clone() },
+        ip: packet.ip.clone(),
+    };
+    let text = notation(dir, &bare, Some(ends));
+    let options = match segment.options.as_slice() {
+        // How everybody pads it.
+        [TcpOption::Nop, TcpOption::Nop, rest @ ..]
+            if matches!(rest.first(), Some(TcpOption::Timestamps { .. })) =>
+        {
+            rest
+        }
+        all => all,
+    };
+    if options.is_empty() {
+        return text;
+    }
+    let options: Vec<String> = options
+        .iter()
+        .map(|option| match option {
+            TcpOption::Timestamps { value, echo } => clocks.told(dir, *value, *echo),
+            other => other.to_string(),
+        })
+        .collect();
+    format!("{text} <{}>", options.join(","))
 }
 
 /// packetdrill's notation; its numbers are counted from the initial ones of `ends`, or are those of
