@@ -25,9 +25,9 @@ pub fn explanation(info: &CheckInfo, example: Option<&Example>, style: &Style) -
     }
     let mut lines: Lines = vec![vec![
         Span::new(info.id, Paint::Bold),
-        Span::plain(format!("  {}", style.reason(info.title))),
+        Span::plain(format!("  {}", words::safe(info.title, style))),
     ]];
-    let entry = |word: &str, text: &str| words::entry(word, &style.reason(text), 2, style);
+    let entry = |word: &str, text: &str| words::entry(word, &words::safe(text, style), 2, style);
     for (number, rule) in info.rules.iter().enumerate() {
         let word = if number == 0 { "rule" } else { "and" };
         lines.extend(entry(word, &words::place(rule)));

@@ -1,6 +1,6 @@
 //! `--list`: the checks that there are.
 
-use super::words::{home, text};
+use super::words::{self, home, text};
 use crate::event::{CheckInfo, Cost, Group};
 use crate::report::human::paint::{Paint, Span, blank, wrap, wrap_text};
 use crate::report::human::{Lines, Style};
@@ -54,7 +54,7 @@ fn row(info: &CheckInfo, id: usize, style: &Style) -> Lines {
         blank(2),
     ];
     let left = 2 + id + 2 + 11 + 2 + 9 + 2;
-    let title = wrap_text(&style.reason(info.title), Paint::Plain, style.columns() - left);
+    let title = wrap_text(&words::safe(info.title, style), Paint::Plain, style.columns() - left);
     let rows = title.into_iter().map(|row| {
         let mut line = std::mem::take(&mut margin);
         if line.is_empty() {

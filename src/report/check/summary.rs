@@ -58,7 +58,8 @@ fn finding(result: &CheckResult, style: &Style) -> Lines {
         Span::new(info.id, Paint::Bold),
         Span::plain(format!("  {}", info.title)),
     ]];
-    let entry = |word: &str, text: &str| words::entry(word, &style.reason(text), indent, style);
+    let entry =
+        |word: &str, text: &str| words::entry(word, &words::safe(text, style), indent, style);
     lines.extend(entry("expected", info.expect));
     lines.extend(entry("came", &result.finding.observed));
     lines.extend(entry("matters", info.why));
@@ -120,10 +121,12 @@ pub(super) fn closing(end: &CheckEnd, target: &str, style: &Style) -> Lines {
     let failed: BTreeMap<Verdict, u32> = end.counts.iter().copied().collect();
     if let Some(why) = &end.cut_short {
         let text = match why {
-            CutShort::NoTarget(why) => format!("{target} cannot be checked: {why}."),
+            CutShort::NoTarget(why) => {
+                format!("{target} cannot be checked: {}.", words::safe(why, style))
+            }
             why => format!("Not complete: {}.", cut_short(why)),
         };
-        let lines_of = wrap_text(&style.reason(&text), Paint::Bad, style.columns() - 2);
+        let lines_of = wrap_text(&text, Paint::Bad, style.columns() - 2);
         lines.extend(hang(lines_of, 2));
         if matches!(why, CutShort::NoTarget(_)) && failed.is_empty() {
             return lines;
@@ -151,12 +154,12 @@ pub(super) fn closing(end: &CheckEnd, target: &str, style: &Style) -> Lines {
     if items.is_empty() {
         items.push(Span::plain("nothing"));
     }
-    items.push(Span::plain(format!("{} sent", count(end.sent, "segment"))));
-    items.push(Span::plain(format!("{} received", end.received)));
+    let traffic = format!("{} sent, {} received", count(end.sent, "segment"), end.received);
     let mut rows = wrap(items, ", ", style.columns().saturating_sub(head.len() + 3));
     if let Some(first) = rows.first_mut() {
         first.insert(0, Span::new(head + " ", Paint::Bold));
     }
+    rows.push(vec![Span::new(traffic, Paint::Dim)]);
     lines.extend(hang(rows, 2));
     lines
 }

@@ -67,8 +67,9 @@ fn row(result: &CheckResult, columns: Columns, style: &Style) -> Lines {
     let room = style.columns().saturating_sub(columns.text());
     let paint = if verdict == Verdict::NotApplicable { Paint::Dim } else { Paint::Plain };
     let mut lines: Lines = Vec::new();
-    for (number, row) in
-        wrap_text(&style.reason(&result.finding.observed), paint, room).into_iter().enumerate()
+    for (number, row) in wrap_text(&words::safe(&result.finding.observed, style), paint, room)
+        .into_iter()
+        .enumerate()
     {
         let mut line =
             if number == 0 { std::mem::take(&mut first) } else { vec![blank(columns.text())] };
@@ -78,7 +79,12 @@ fn row(result: &CheckResult, columns: Columns, style: &Style) -> Lines {
     let indent = 2 + VERDICT + 2;
     // What was expected of a PASS is what came.
     if verdict >= Verdict::Tolerated || style.verbosity > 0 {
-        lines.extend(words::entry("expected", &style.reason(result.info.expect), indent, style));
+        lines.extend(words::entry(
+            "expected",
+            &words::safe(result.info.expect, style),
+            indent,
+            style,
+        ));
     }
     if style.verbosity > 0 {
         let items = figures::items(&result.finding.figures, style);

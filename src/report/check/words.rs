@@ -99,7 +99,24 @@ pub(super) fn entry(word: &str, text: &str, indent: usize, style: &Style) -> Lin
     lines
 }
 
+/// A text of a check, which may quote what the server sent.
+pub(super) fn safe(text: &str, style: &Style) -> String {
+    if style.unicode { style.safe(text) } else { style.reason(text) }
+}
+
 /// Lines as text, each with its end.
 pub(super) fn text(lines: &Lines, style: &Style) -> String {
-    lines.iter().map(|line| render(line, style.color) + "\n").collect()
+    lines.iter().map(|line| render(&joined(line), style.color) + "\n").collect()
+}
+
+/// Gaps between words of one colour take that colour too: one escape for all of them.
+fn joined(line: &[Span]) -> Vec<Span> {
+    let mut line = line.to_vec();
+    for gap in 1..line.len().saturating_sub(1) {
+        let around = line[gap - 1].paint;
+        if line[gap].text == " " && line[gap + 1].paint == around {
+            line[gap].paint = around;
+        }
+    }
+    line
 }
