@@ -357,8 +357,10 @@ struct Figure<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Value<'a> {
-    ValueNs(u64),
-    ValuesNs(Vec<u64>),
+    #[serde(rename = "value_ns")]
+    Time(u64),
+    #[serde(rename = "values_ns")]
+    Times(Vec<u64>),
     Count(u64),
     Factor(f64),
     Word(&'a str),
@@ -369,9 +371,9 @@ impl<'a> Check<'a> {
         let figures = result.finding.figures.iter().map(|figure| Figure {
             name: figure.name,
             value: match &figure.value {
-                FigureValue::Time(time) => Value::ValueNs(nanos_of(*time)),
+                FigureValue::Time(time) => Value::Time(nanos_of(*time)),
                 FigureValue::Times(times) => {
-                    Value::ValuesNs(times.iter().map(|time| nanos_of(*time)).collect())
+                    Value::Times(times.iter().map(|time| nanos_of(*time)).collect())
                 }
                 FigureValue::Count(count) => Value::Count(*count),
                 FigureValue::Factor(factor) => Value::Factor(*factor),

@@ -217,10 +217,8 @@ impl Clocks {
 /// packetdrill's notation with everything counted from its beginning.
 fn relative(dir: Dir, packet: &Packet, ends: &Conversation, clocks: Clocks) -> String {
     let segment = &packet.segment;
-    let bare = Packet {
-        segment: Segment { options: Vec::new(), ..segment.clone() },
-        ip: packet.ip.clone(),
-    };
+    let bare =
+        Packet { segment: Segment { options: Vec::new(), ..segment.clone() }, ip: packet.ip };
     let text = notation(dir, &bare, Some(ends));
     let options = match segment.options.as_slice() {
         // How everybody pads it.

@@ -110,7 +110,7 @@ impl Told {
     }
 
     pub(super) fn later(mut self, millis: u64) -> Self {
-        self.now = self.now + Duration::from_millis(millis);
+        self.now += Duration::from_millis(millis);
         self
     }
 
