@@ -444,6 +444,8 @@ pub enum CutShort {
     Deadline,
     /// The target does not answer: nothing can be checked.
     NoTarget(String),
+    /// Our own kernel sent segments in our name: nothing can be said of the target.
+    LocalInterference,
     /// The target stopped answering after these checks, which ran last.
     Died(Vec<&'static str>),
 }

@@ -1,22 +1,27 @@
 //! `--list` and `--explain`: what there is to know without a target.
 
-use std::io::Write as _;
+use std::cell::RefCell;
+use std::io::{self, Write as _};
+use std::rc::Rc;
 
 use super::{Battery, select};
 use crate::check::{Check, all, by_id};
 use crate::cli::CheckArgs;
 use crate::cmd::ground::Ground;
-use crate::cmd::sim::Simulation;
+use crate::cmd::sim::{Behaviour, Simulation};
 use crate::cmd::{Environment, ExitStatus, session};
-use crate::event::{CheckEvent, CheckInfo, CheckResult, Verdict};
+use crate::event::{CheckEvent, CheckInfo, CheckResult, CheckSink, Verdict};
 use crate::report::check::{Example, explanation, json_list, list};
 
-/// Servers for an example, with what they are in words; the closed port is any but 80.
-const SERVERS: [(&str, &str); 4] = [
-    ("echo:ports=80", "a server that echoes, and closes after us"),
-    ("greet:ports=80", "a server that says a line and closes first"),
-    ("answer:ports=80", "a server that answers after our end of file"),
-    ("stubborn:ports=80", "a server that never closes"),
+/// Kinds of simulated servers that make an example, as far as there are such, with what they are in
+/// words: the plainest first.
+const SERVERS: [(&str, &str); 6] = [
+    ("echo", "a server that echoes, and closes after us"),
+    ("answer", "a server that answers after our end of file"),
+    ("greet", "a server that says a line and closes first"),
+    ("page", "a server that answers a request and closes first"),
+    ("bulk", "a server that says much, and closes after us"),
+    ("stubborn", "a server that never closes"),
 ];
 /// The address of the example (RFC 5737).
 const TARGET: ([u8; 4], u16) = ([192, 0, 2, 1], 80);
@@ -33,7 +38,7 @@ pub(super) fn listing(args: &CheckArgs, environment: &Environment) -> anyhow::Re
     } else {
         list(&chosen, &session::style(&args.output, environment)).into_bytes()
     };
-    std::io::stdout().write_all(&bytes)?;
+    io::stdout().write_all(&bytes)?;
     Ok(ExitStatus::AsAsked)
 }
 
@@ -48,7 +53,7 @@ pub(super) fn explain(
     let example = example(check, args)?;
     let style = session::style(&args.output, environment);
     let text = explanation(&check.info, example.as_ref(), &style);
-    std::io::stdout().write_all(text.as_bytes())?;
+    io::stdout().write_all(text.as_bytes())?;
     Ok(ExitStatus::AsAsked)
 }
 
@@ -56,7 +61,8 @@ pub(super) fn explain(
 fn example(check: &'static Check, args: &CheckArgs) -> anyhow::Result<Option<Example>> {
     let mut best: Option<Example> = None;
     let mut unsuitable = Vec::new();
-    for (behaviour, server) in SERVERS {
+    let exists = |name: &str| Behaviour::ALL.iter().any(|(known, _)| *known == name);
+    for (behaviour, server) in SERVERS.into_iter().filter(|(name, _)| exists(name)) {
         let Some(result) = simulate(check, behaviour, args)? else { continue };
         if result.finding.verdict == Verdict::NotApplicable {
             unsuitable.push((server, result.finding.observed.clone()));
@@ -90,13 +96,13 @@ fn simulate(
     behaviour: &str,
     args: &CheckArgs,
 ) -> anyhow::Result<Option<CheckResult>> {
-    let ground = Ground::Simulated(Simulation::parse(behaviour)?);
+    let ground = Ground::Simulated(Simulation::parse(&format!("{behaviour}:ports={}", TARGET.1))?);
     let mut conduct = args.conduct.clone();
     (conduct.deadline, conduct.closed_port) = (None, None);
     let (remote, route) = ground.reach(&[TARGET.into()], &args.source)?;
     let battery = Battery { ground, route, remote, name: remote.ip().to_string() };
-    let heard = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
-    battery.run(&[check], &args.source, &conduct, Box::new(Heard(std::rc::Rc::clone(&heard))))?;
+    let heard = Rc::new(RefCell::new(Vec::new()));
+    battery.run(&[check], &args.source, &conduct, Box::new(Heard(Rc::clone(&heard))))?;
     let events = heard.take();
     Ok(events.into_iter().find_map(|event| match event {
         CheckEvent::Result(result) => Some(*result),
@@ -105,10 +111,10 @@ fn simulate(
 }
 
 /// Keeps what it hears for whoever shares it.
-struct Heard(std::rc::Rc<std::cell::RefCell<Vec<CheckEvent>>>);
+struct Heard(Rc<RefCell<Vec<CheckEvent>>>);
 
-impl crate::event::CheckSink for Heard {
-    fn record(&mut self, event: &CheckEvent) -> std::io::Result<()> {
+impl CheckSink for Heard {
+    fn record(&mut self, event: &CheckEvent) -> io::Result<()> {
         self.0.borrow_mut().push(event.clone());
         Ok(())
     }

@@ -117,10 +117,11 @@ impl Outputs {
 }
 
 /// 1 where a MUST is broken, the target died or did not answer, or does worse than before; 2 where
-/// the run ended before anything was known.
+/// the run ended before anything was known, or this host disturbed it.
 fn status(end: &CheckEnd, is_worse: bool) -> ExitStatus {
     let fails = end.counts.iter().any(|(verdict, _)| *verdict == Verdict::Fail);
     match end.cut_short {
+        Some(CutShort::LocalInterference) => ExitStatus::NotMeasured,
         Some(CutShort::NoTarget(_) | CutShort::Died(_)) => ExitStatus::Otherwise,
         _ if fails || is_worse => ExitStatus::Otherwise,
         Some(_) if end.counts.is_empty() => ExitStatus::NotMeasured,
@@ -300,6 +301,7 @@ mod tests {
         assert_eq!(code(&[], Some(CutShort::Interrupted), false), 2);
         assert_eq!(code(&[], Some(CutShort::Deadline), false), 2);
         assert_eq!(code(&good, Some(CutShort::Died(vec!["x"])), false), 1);
+        assert_eq!(code(&bad, Some(CutShort::LocalInterference), false), 2);
         assert_eq!(code(&[], Some(CutShort::NoTarget(String::new())), false), 1);
     }
 }

@@ -30,8 +30,8 @@
 //! (`new-failure`, `worse`, `newly-inconclusive`, `fixed`, `changed`, `new`, `not-run`, `gone`);
 //! `was`, `now` (verdicts).
 //!
-//! **`summary`**, last: `outcome` (`complete`, `interrupted`, `deadline`, `no-target`, `died`);
-//! `reason` of the latter two, as text; `suspects`, the checks after which the target stopped
+//! **`summary`**, last: `outcome` (`complete`, `interrupted`, `deadline`, `no-target`, `died`,
+//! `local-interference`); `reason` of the last three, as text; `suspects`, the checks after which the target stopped
 //! answering; `interrupted`; `elapsed_ns`; `counts` {verdict: number}; `not_run`; `traffic` {`sent`,
 //! `received`: segments}.
 
@@ -492,12 +492,13 @@ impl<'a> Summary<'a> {
             Some(CutShort::Interrupted) => ("interrupted", &[]),
             Some(CutShort::Deadline) => ("deadline", &[]),
             Some(CutShort::NoTarget(_)) => ("no-target", &[]),
+            Some(CutShort::LocalInterference) => ("local-interference", &[]),
             Some(CutShort::Died(suspects)) => ("died", suspects),
         };
         let reason = end
             .cut_short
             .as_ref()
-            .filter(|why| matches!(why, CutShort::NoTarget(_) | CutShort::Died(_)));
+            .filter(|why| !matches!(why, CutShort::Interrupted | CutShort::Deadline));
         Self {
             outcome,
             reason: reason.map(cut_short),

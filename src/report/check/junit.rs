@@ -2,8 +2,8 @@
 //!
 //! A suite for each group, a case for each check. A failure is a `failure` of type `MUST`; what is
 //! inconclusive, not applicable or was not run is `skipped`; JUnit knows no warnings, so that these
-//! stand in the case's `system-out`, as the segments of failures do. A target that died, or that did
-//! not answer, is a failed case of a suite of its own.
+//! stand in the case's `system-out`, as the segments of failures do. A target that died or did not
+//! answer is a failed case of a suite of its own, and so is a host of ours that disturbed the run.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -88,9 +88,9 @@ impl Counts {
     }
 }
 
-/// What ended the run for want of a target.
+/// What made the run worthless from some moment on.
 fn lost(end: &CheckEnd) -> Option<&CutShort> {
-    end.cut_short.as_ref().filter(|why| matches!(why, CutShort::NoTarget(_) | CutShort::Died(_)))
+    end.cut_short.as_ref().filter(|why| !matches!(why, CutShort::Interrupted | CutShort::Deadline))
 }
 
 fn document(

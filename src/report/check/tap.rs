@@ -3,7 +3,8 @@
 //! Test points come in the order of the table. A failure is `not ok`; a warning is `not ok` with the
 //! directive TODO, which harnesses count as no failure; what is inconclusive, not applicable or was
 //! not run is `ok` with the directive SKIP. Diagnostics are YAML; its texts are JSON strings, which
-//! YAML takes. A run without a target, or whose target died, bails out.
+//! YAML takes. A run without a target, whose target died, or
+//! which this host disturbed, bails out.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -101,7 +102,10 @@ impl<W: Write> TapReporter<W> {
     }
 
     fn end(&mut self, end: &CheckEnd) -> io::Result<String> {
-        let bails = matches!(end.cut_short, Some(CutShort::NoTarget(_) | CutShort::Died(_)));
+        let bails = matches!(
+            end.cut_short,
+            Some(CutShort::NoTarget(_) | CutShort::Died(_) | CutShort::LocalInterference)
+        );
         let mut text =
             if bails && self.results.is_empty() { String::new() } else { self.points(Some(end))? };
         if let Some(baseline) = &self.baseline {

@@ -76,6 +76,11 @@ pub(super) fn cut_short(why: &CutShort) -> String {
         CutShort::Interrupted => "interrupted".to_owned(),
         CutShort::Deadline => "the deadline came".to_owned(),
         CutShort::NoTarget(why) => format!("nothing could be checked: {why}"),
+        CutShort::LocalInterference => {
+            "this host's own kernel sent segments in our name, so that nothing can be said of the \
+             target"
+                .to_owned()
+        }
         CutShort::Died(suspects) => match suspects.as_slice() {
             [] => "the target stopped answering".to_owned(),
             [only] => format!("the target stopped answering after {only}"),
