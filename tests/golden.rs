@@ -110,19 +110,43 @@ const SERVER: &str = "echo:ports=80";
 
 #[test]
 fn checks() {
-    insta::assert_snapshot!("check-80", told(SERVER, CHECK));
-    insta::assert_snapshot!("check-verbose", told(SERVER, &format!("{CHECK} -v")));
-    insta::assert_snapshot!("check-quiet", told(SERVER, &format!("{CHECK} -q")));
-    insta::assert_snapshot!("check-tap", told(SERVER, &format!("{CHECK} --tap")));
-    insta::assert_snapshot!("check-json", told(SERVER, &format!("{CHECK} --json")));
-    insta::assert_snapshot!("check-nobody", told("closed", CHECK));
-    insta::assert_snapshot!("check-explain", told("", "check --explain fin-hole"));
-    // Before its first verdict, and after it.
-    for (name, sim, line) in [
-        ("check-interrupted", "echo:ports=80,interrupt=500ms", CHECK),
-        ("check-deadline", SERVER, "check 192.0.2.7:80 --only fin-hole -w 2s"),
+    let text = told(SERVER, CHECK);
+    assert!(text.starts_with("CHECK 192.0.2.7:80 from 192.0.2.100 via sim0, 1 check, "), "{text}");
+    for part in
+        ["\npath: round trip ", "\nserver: echoes, ", "\nFIN: we close first\n  PASS  fin-hole "]
+    {
+        assert!(text.contains(part), "{part:?} in {text}");
+    }
+    assert!(text.contains("\n1 check in ") && text.ends_with("(exit status 0)"), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    assert!(!text.contains("──▶"), "a PASS has no ladder unless it is asked for: {text}");
+    let verbose = told(SERVER, &format!("{CHECK} -v"));
+    assert!(verbose.contains("──▶ S 0:0(0) win ") && verbose.contains(" expected  "), "{verbose}");
+    let quiet = told(SERVER, &format!("{CHECK} -q"));
+    assert!(quiet.starts_with("1 check in ") && quiet.lines().count() == 3, "{quiet}");
+    let tap = told(SERVER, &format!("{CHECK} --tap"));
+    assert!(tap.starts_with("TAP version 14\n1..1\nok 1 - fin-hole: "), "{tap}");
+    let explained = told("", "check --explain fin-hole");
+    assert!(explained.starts_with("fin-hole  ") && explained.contains("◀──"), "{explained}");
+    assert!(explained.contains("\n  verdict   pass: "), "{explained}");
+}
+
+#[test]
+fn a_check_that_is_ended_early_has_a_complete_report() {
+    for (sim, line, why) in [
+        ("echo:ports=80,interrupt=500ms", CHECK, "Not complete: interrupted."),
+        (SERVER, "check 192.0.2.7:80 --only fin-hole -w 2s", "Not complete: the deadline came."),
+        ("closed", CHECK, "192.0.2.7:80 cannot be checked: nobody listens there"),
+        ("silent", CHECK, "192.0.2.7:80 cannot be checked: it does not answer a SYN"),
     ] {
-        insta::assert_snapshot!(name, told(sim, line));
+        let text = told(sim, line);
+        assert!(text.contains(&format!("\n{why}")), "{text}");
+        let json = String::from_utf8(output(sim, &format!("{line} --json")).stdout).expect("text");
+        let parse = |line| serde_json::from_str::<serde_json::Value>(line).expect("JSON");
+        let records: Vec<_> = json.lines().map(parse).collect();
+        assert_eq!(records.first().expect("a record")["type"], "run");
+        let last = records.last().expect("a record");
+        assert_eq!((&last["type"], &last["not_run"]), (&"summary".into(), &1.into()), "{last}");
     }
 }
 
@@ -165,7 +189,7 @@ fn the_files_of_a_check_are_whole() {
     let files: Vec<_> = std::fs::read_dir(&captures).expect("a directory").collect();
     assert_eq!(files.len(), 1);
     let capture = std::fs::read(format!("{captures}/fin-hole.pcapng")).expect("a capture");
-    let label = b"FIN, and five bytes before it missing";
+    let label = b"fin-hole: pass: ";
     assert!(capture.windows(label.len()).any(|window| window == label));
     // An earlier run in which it did better.
     let earlier = std::fs::read_to_string(&old).expect("text");

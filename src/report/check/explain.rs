@@ -49,7 +49,8 @@ pub fn explanation(info: &CheckInfo, example: Option<&Example>, style: &Style) -
         lines.extend(wrap_text(&heading, Paint::Bold, style.columns()));
         lines.extend(ladder::lines(&result.trace, 2, style));
         let finding = &result.finding;
-        lines.extend(entry(in_words(finding.verdict), &finding.observed));
+        let verdict = format!("{}: {}", in_words(finding.verdict), finding.observed);
+        lines.extend(entry("verdict", &verdict));
         let items = figures::items(&finding.figures, style);
         if !items.is_empty() {
             let items: Vec<String> = items.into_iter().map(|item| item.text).collect();

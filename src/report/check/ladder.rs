@@ -130,7 +130,11 @@ fn told(step: &Step, ends: Option<(&Conversation, Clocks)>, style: &Style) -> To
                 Some((ends, clocks)) if !style.absolute => relative(*dir, packet, ends, clocks),
                 _ => notation(*dir, packet, None),
             };
-            let words = text.split(' ').enumerate().map(|(number, word)| {
+            // The options stay together, on a line of their own where there is no room.
+            let (head, options) = text.split_once(" <").unwrap_or((&text, ""));
+            let options = (!options.is_empty()).then(|| format!("<{options}"));
+            let words = head.split(' ').map(str::to_owned).chain(options);
+            let words = words.enumerate().map(|(number, word)| {
                 Span::new(word, if number == 0 { paint } else { Paint::Plain })
             });
             let payload = &packet.segment.payload;
