@@ -3,14 +3,13 @@
 use crate::namespace::Topology;
 use crate::run;
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 
-/// Verdicts by check, and what was observed.
-pub(crate) struct Verdicts {
-    all: BTreeMap<String, (String, String)>,
-    text: String,
-}
+/// What the battery said of each check, by its name.
+pub(crate) struct Verdicts(BTreeMap<String, Value>);
 
 /// Runs the battery from the topology's client against `target`.
 pub(crate) fn run(topology: &Topology, target: SocketAddr, options: &[&str]) -> Result<Verdicts> {
@@ -21,26 +20,20 @@ pub(crate) fn run(topology: &Topology, target: SocketAddr, options: &[&str]) -> 
     ensure!(outcome == "complete", "it ended with {outcome}: {}", finished.account());
     let mut all = BTreeMap::new();
     for check in finished.of_type("check") {
-        let text = |name: &str| check[name].as_str().map(str::to_owned).context("a text");
-        all.insert(text("id")?, (text("verdict")?, text("observed")?));
+        all.insert(check["id"].as_str().context("a name")?.to_owned(), check.clone());
     }
-    Ok(Verdicts { all, text: finished.account() })
+    Ok(Verdicts(all))
 }
 
 impl Verdicts {
     /// The verdict of a check, `not run` where there is none.
     pub(crate) fn of(&self, id: &str) -> &str {
-        self.all.get(id).map_or("not run", |(verdict, _)| verdict)
-    }
-
-    /// What was observed, for a failure's message.
-    pub(crate) fn observed(&self, id: &str) -> &str {
-        self.all.get(id).map_or("", |(_, observed)| observed)
+        self.0.get(id).and_then(|check| check["verdict"].as_str()).unwrap_or("not run")
     }
 
     /// The names of all checks.
     pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
-        self.all.keys().map(String::as_str)
+        self.0.keys().map(String::as_str)
     }
 
     /// Checks with this verdict.
@@ -48,8 +41,17 @@ impl Verdicts {
         self.ids().filter(|id| self.of(id) == verdict).collect()
     }
 
-    /// Everything that it said.
-    pub(crate) fn account(&self) -> &str {
-        &self.text
+    /// What a check says and shows, for a failure's message.
+    pub(crate) fn account(&self, id: &str) -> String {
+        let Some(check) = self.0.get(id) else { return format!("{id}: not run") };
+        let observed = check["observed"].as_str().unwrap_or_default();
+        let mut text = format!("{id}: {}: {observed}", self.of(id));
+        for entry in check["evidence"].as_array().into_iter().flatten() {
+            let word = |name: &str| entry[name].as_str().unwrap_or_default();
+            let at = entry["at_ns"].as_u64().unwrap_or_default() / 1000;
+            let line = [word("dir"), word("text"), word("label")].join("  ");
+            write!(text, "\n      {at:>9} us  #{}  {line}", entry["conversation"]).ok();
+        }
+        text
     }
 }

@@ -1,8 +1,8 @@
 //! One thing broken at a time: a relay changes what the server's kernel sends and gets so that it
 //! seems to break one rule, and exactly the checks of that rule turn red.
 //!
-//! `SHAKEDOWN_MUTANT=TEXT` runs only those mutants whose names contain the text, and shows what every
-//! check said.
+//! `SHAKEDOWN_MUTANT=TEXT` runs only those mutants whose names contain the text, and shows the verdicts
+//! of all checks.
 
 mod closing;
 mod opening;
@@ -62,6 +62,10 @@ impl Kind {
     }
 }
 
+/// Where the kernel's own TCP breaks the letter of a rule: an ICMP error about a half-open connection
+/// deletes it (MUST-56).
+pub(crate) const LINUX: [&str; 1] = ["icmp-soft-synrcvd"];
+
 /// Runs at the same time: they mostly wait.
 const AT_ONCE: usize = 8;
 
@@ -79,7 +83,9 @@ fn mutants(kind: Kind) -> Result<()> {
         all.filter(|it| it.server == kind && it.name.contains(&chosen)).collect();
     waiting.reverse();
     let sound = verdicts(kind, |wire, it| wire.pass(it)).context("without any change")?;
-    ensure!(sound.with("fail").is_empty(), "the sound server fails: {}", sound.account());
+    let failing = sound.with("fail").into_iter().filter(|id| !LINUX.contains(id));
+    let failing: Vec<String> = failing.map(|id| sound.account(id)).collect();
+    ensure!(failing.is_empty(), "the sound server fails: {}", failing.join("\n"));
     let waiting = Mutex::new(waiting);
     let complaints = Mutex::new(String::new());
     thread::scope(|scope| {
@@ -122,11 +128,8 @@ fn judge(mutant: &Mutant, sound: &Verdicts, seen: &Verdicts) -> Result<()> {
         let due = mutant.red.iter().find(|(one, _)| *one == id).map(|(_, verdict)| *verdict);
         if due != Some(seen.of(id)) {
             let due = due.unwrap_or_else(|| sound.of(id));
-            write!(wrong, "\n   {id}: {}, not {due}: {}", seen.of(id), seen.observed(id))?;
+            write!(wrong, "\n   {due} is due, not {}", seen.account(id))?;
         }
-    }
-    if !wrong.is_empty() && std::env::var_os("SHAKEDOWN_MUTANT").is_some() {
-        wrong.push_str(seen.account());
     }
     ensure!(wrong.is_empty(), "{wrong}");
     Ok(())
