@@ -1,12 +1,13 @@
 //! Runs `check` and reads its verdicts.
 
 use crate::namespace::Topology;
-use crate::run;
+use crate::run::{self, Privilege};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::process::Stdio;
 
 /// What the battery said of each check, by its name.
 pub(crate) struct Verdicts(BTreeMap<String, Value>);
@@ -14,12 +15,17 @@ pub(crate) struct Verdicts(BTreeMap<String, Value>);
 /// Runs the battery from the topology's client against `target`.
 pub(crate) fn run(topology: &Topology, target: SocketAddr, options: &[&str]) -> Result<Verdicts> {
     let target = target.to_string();
-    let arguments = [&["check", &target, "--json"], options].concat();
-    let finished = run::run(&topology.client, &arguments)?;
-    let outcome = &finished.first("summary")?["outcome"];
-    ensure!(outcome == "complete", "it ended with {outcome}: {}", finished.account());
+    let arguments = [&["check", &target, "--json", "--deadline", "5m"], options].concat();
+    // It may be silent for long, while what failed is repeated: what bounds it is its own deadline.
+    let child = run::spawn(&topology.client, Privilege::All, &arguments, Stdio::piped())?;
+    let output = child.wait_with_output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let events: Vec<Value> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let outcome = events.last().map(|summary| summary["outcome"].clone()).unwrap_or_default();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(outcome == "complete", "it ended with {outcome}: {errors}{:?}", events.last());
     let mut all = BTreeMap::new();
-    for check in finished.of_type("check") {
+    for check in events.iter().filter(|event| event["type"] == "check") {
         all.insert(check["id"].as_str().context("a name")?.to_owned(), check.clone());
     }
     Ok(Verdicts(all))

@@ -147,11 +147,13 @@ impl Cable {
                 continue;
             };
             let to_server = from.ifindex() == self.left.ifindex();
-            let Some((header, packet)) = buffer[..length].split_at_checked(LENGTH_OF_ETHERNET) else {
+            let Some((header, packet)) = buffer[..length].split_at_checked(LENGTH_OF_ETHERNET)
+            else {
                 continue;
             };
             let copies = exchange(to_server, packet).into_iter().map(|it| {
-                let header = if it.to_server == to_server { header.to_vec() } else { turned(header) };
+                let header =
+                    if it.to_server == to_server { header.to_vec() } else { turned(header) };
                 (now + it.after, place, it.to_server, [header, it.packet].concat())
             });
             waiting.extend(copies.map(Reverse));

@@ -4,7 +4,6 @@ use super::opening::{is_syn, renumbered};
 use super::segment::{Segment, bit};
 use super::wire::{Wire, distance, is_before};
 use super::{Kind, Mutant};
-use std::time::Duration;
 
 pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
@@ -85,7 +84,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         server: Kind::NeverCloses,
         change: |wire, it| {
             let behind = wire.flow.our_fin.is_some_and(|fin| it.seq == fin.wrapping_add(1));
-            if wire.is_to_open() && wire.flow.is_our_fin_taken() && behind && !it.payload.is_empty() {
+            if wire.is_to_open() && wire.flow.is_our_fin_taken() && behind && !it.payload.is_empty()
+            {
                 wire.acknowledge(it.end());
             } else {
                 wire.pass(it);
@@ -124,7 +124,12 @@ pub(crate) const MUTANTS: &[Mutant] = &[
             }
         },
         // Wherever our FIN is repeated to see whether it is still TIME-WAIT.
-        red: &[("tw-reack", "fail"), ("simclose", "fail"), ("simclose-unacked-data", "fail")],
+        red: &[
+            ("tw-reack", "fail"),
+            ("tw-syn-lower", "fail"),
+            ("simclose", "fail"),
+            ("simclose-unacked-data", "fail"),
+        ],
     },
     Mutant {
         name: "no TIME-WAIT: a repeated FIN is reset",
@@ -136,7 +141,12 @@ pub(crate) const MUTANTS: &[Mutant] = &[
                 wire.pass(it);
             }
         },
-        red: &[("tw-reack", "fail"), ("simclose", "fail"), ("simclose-unacked-data", "fail")],
+        red: &[
+            ("tw-reack", "fail"),
+            ("tw-syn-lower", "fail"),
+            ("simclose", "fail"),
+            ("simclose-unacked-data", "fail"),
+        ],
     },
     Mutant {
         name: "data and FIN after half a close are reset",
@@ -159,7 +169,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "its FIN is never sent again",
         server: Kind::ClosesFirst,
         change: |wire, mut it| {
-            let again = !wire.to_server && it.has(bit::FIN) && wire.flow.their_fin == Some(it.fin_at());
+            let again =
+                !wire.to_server && it.has(bit::FIN) && wire.flow.their_fin == Some(it.fin_at());
             if again && it.payload.is_empty() {
                 return;
             }
@@ -251,7 +262,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
                 wire.pass(it);
             }
         },
-        red: &[("tw-syn-ts-older", "fail")],
+        red: &[("tw-syn-ts-older", "warn")],
     },
     Mutant {
         name: "a connection out of TIME-WAIT begins below the old one",
@@ -285,7 +296,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
                 wire.pass(it);
             }
         },
-        red: &[("rst-in-close-states", "fail")],
+        red: &[("rst-in-close-states", "fail"), ("est-rst-exact", "fail"), ("paws-rst", "warn")],
     },
     Mutant {
         name: "a RST in the window is obeyed",
@@ -296,7 +307,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
             }
             wire.pass(it);
         },
-        red: &[("rst-in-close-states", "warn")],
+        red: &[("rst-in-close-states", "warn"), ("est-rst-inwindow", "warn")],
     },
     Mutant {
         name: "a RST in the window is answered by RST",
@@ -309,18 +320,6 @@ pub(crate) const MUTANTS: &[Mutant] = &[
             }
         },
         red: &[("rst-in-close-states", "fail")],
-    },
-    Mutant {
-        name: "ACKs come a second late",
-        server: Kind::Echo,
-        change: |wire, it| {
-            if !wire.to_server && it.is_pure_ack() && it.seq == wire.flow.sent {
-                wire.pass_after(it, Duration::from_secs(1));
-            } else {
-                wire.pass(it);
-            }
-        },
-        red: &[],
     },
 ];
 

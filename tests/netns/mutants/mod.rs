@@ -5,6 +5,7 @@
 //! of all checks.
 
 mod closing;
+mod established;
 mod opening;
 mod segment;
 mod wire;
@@ -36,18 +37,21 @@ pub(crate) enum Kind {
     Echo,
     NeverCloses,
     ClosesFirst,
+    /// Closes first, after more than goes into a few segments.
+    Bulk,
     AnswersAfterEof,
 }
 
 impl Kind {
-    const ALL: [Self; 4] =
-        [Self::Echo, Self::NeverCloses, Self::ClosesFirst, Self::AnswersAfterEof];
+    const ALL: [Self; 5] =
+        [Self::Echo, Self::NeverCloses, Self::ClosesFirst, Self::Bulk, Self::AnswersAfterEof];
 
     const fn habit(self) -> Habit {
         match self {
             Self::Echo => Habit::Echo,
             Self::NeverCloses => Habit::Sink,
             Self::ClosesFirst => Habit::ClosesFirst(26),
+            Self::Bulk => Habit::ClosesFirst(8000),
             Self::AnswersAfterEof => Habit::AnswersAfterEof(10),
         }
     }
@@ -57,6 +61,7 @@ impl Kind {
             Self::Echo => "echo",
             Self::NeverCloses => "never_closes",
             Self::ClosesFirst => "closes_first",
+            Self::Bulk => "bulk",
             Self::AnswersAfterEof => "answers_after_eof",
         }
     }
@@ -77,7 +82,7 @@ pub(crate) fn cases() -> Vec<Case> {
 /// Every mutant of servers of this kind.
 fn mutants(kind: Kind) -> Result<()> {
     let chosen = std::env::var("SHAKEDOWN_MUTANT").unwrap_or_default();
-    let tables = [opening::MUTANTS, closing::MUTANTS];
+    let tables = [opening::MUTANTS, established::MUTANTS, closing::MUTANTS];
     let all = tables.into_iter().flatten();
     let mut waiting: Vec<&Mutant> =
         all.filter(|it| it.server == kind && it.name.contains(&chosen)).collect();
@@ -112,7 +117,7 @@ fn verdicts(kind: Kind, change: wire::Change) -> Result<Verdicts> {
     let relay = Relay::exchanging(wire::broken(port, change))?;
     let address = (relay.topology.address(Family::V4), port).into();
     let _server = Server::start_at(&relay.topology.server, address, kind.habit())?;
-    battery::run(&relay.topology, address, &["--noisy"])
+    battery::run(&relay.topology, address, &["--noisy", "--timeout", "2s"])
 }
 
 /// Whether what turned red is what has to.

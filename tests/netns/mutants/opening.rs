@@ -31,11 +31,10 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         red: &[("closed-syn", "fail"), ("closed-syn-data", "fail"), ("closed-noack", "warn")],
     },
     Mutant {
-        name: "closed ports are silent to what acknowledges",
+        name: "closed ports are silent to a SYN-ACK",
         server: Kind::ClosesFirst,
         change: |wire, it| {
-            let bare = it.flags & (bit::RST | bit::ACK) == bit::RST;
-            if wire.to_server || wire.flow.listening || !bare {
+            if !wire.to_server || wire.flow.listening || !it.has(bit::SYN | bit::ACK) {
                 wire.pass(it);
             }
         },
@@ -119,7 +118,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
             }
             wire.pass(it);
         },
-        red: &[("mss-announced", "warn")],
+        // It may be 536 that it means.
+        red: &[("mss-announced", "tolerated")],
     },
     Mutant {
         name: "window scale that was not offered",
@@ -181,7 +181,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
             }
             wire.pass(it);
         },
-        red: &[("ts-present", "fail")],
+        red: &[("ts-present", "fail"), ("ts-echo", "fail")],
     },
     Mutant {
         name: "ECN bits are reflected",
@@ -204,7 +204,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
                 wire.pass(it);
             }
         },
-        red: &[("reserved-bits", "fail")],
+        red: &[("reserved-bits", "fail"), ("est-opt-any", "fail")],
     },
     Mutant {
         name: "checksums are not looked at",
@@ -225,10 +225,10 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         red: &[("syn-data", "fail")],
     },
     Mutant {
-        name: "a SYN with options unknown to it is dropped",
+        name: "a SYN with MPTCP is dropped",
         server: Kind::ClosesFirst,
         change: |wire, it| {
-            if !it.has(bit::SYN) || it.options.iter().all(|(kind, _)| [2, 3, 4, 8, 34].contains(kind)) {
+            if !it.has(bit::SYN) || it.option(kind::MPTCP).is_none() {
                 wire.pass(it);
             }
         },
@@ -248,7 +248,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "our MSS is not honoured",
-        server: Kind::Echo,
+        server: Kind::Bulk,
         change: |wire, mut it| {
             if wire.to_server && is_syn(&it) {
                 for (_, value) in it.options.iter_mut().filter(|(one, _)| *one == kind::MSS) {
@@ -261,7 +261,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "no MSS is taken for 1460",
-        server: Kind::Echo,
+        server: Kind::Bulk,
         change: |wire, mut it| {
             if wire.to_server && is_syn(&it) && it.option(kind::MSS).is_none() {
                 it.options.push((kind::MSS, 1460u16.to_be_bytes().to_vec()));

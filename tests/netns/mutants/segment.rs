@@ -22,6 +22,7 @@ pub(crate) mod kind {
     pub(crate) const SCALE: u8 = 3;
     pub(crate) const SACK_PERMITTED: u8 = 4;
     pub(crate) const STAMPS: u8 = 8;
+    pub(crate) const MPTCP: u8 = 30;
 }
 
 /// See the module's documentation.
@@ -228,9 +229,9 @@ fn sum(ip: &[u8], tcp: &[u8]) -> u16 {
 }
 
 fn folded(bytes: &[u8]) -> u16 {
-    let words = bytes.chunks(2).map(|two| {
-        u32::from(two[0]) << 8 | u32::from(two.get(1).copied().unwrap_or_default())
-    });
+    let words = bytes
+        .chunks(2)
+        .map(|two| u32::from(two[0]) << 8 | u32::from(two.get(1).copied().unwrap_or_default()));
     let mut sum: u32 = words.sum();
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);
