@@ -27,7 +27,7 @@ const BAD_OPTION: Rule = Rule { rfc: 9293, section: "3.1", detail: "MUST-7" };
 /// copies of one burst come closer together.
 const LATER: Duration = Duration::from_millis(150);
 /// How long repetitions are waited for.
-const REPETITIONS: Duration = Duration::from_secs(5);
+const REPETITIONS: Duration = Duration::from_secs(10);
 /// Times that the server is asked for data.
 const ASKED: u32 = 4;
 
@@ -127,15 +127,15 @@ async fn measure(
         return if enough { Size::Within(largest) } else { few };
     }
     let until = c.now() + REPETITIONS;
+    let kept = |repeated: &[usize]| repeated.iter().copied().find(|size| *size <= limit);
     let mut repeated = repetitions(&all, base);
-    while repeated.len() < 2
-        && let Some(got) = c.next_segment(until).await
-    {
+    while repeated.len() < 2 && kept(&repeated).is_none() {
+        let Some(got) = c.next_segment(until).await else { break };
         all.push(got);
         repeated = repetitions(&all, base);
     }
-    if let Some(least) = repeated.iter().copied().filter(|size| *size <= limit).max() {
-        return Size::Within(least);
+    if let Some(size) = kept(&repeated) {
+        return Size::Within(size);
     }
     // Repeated as a whole, it may have been merged on the way again.
     let alone = |size: &usize| {
