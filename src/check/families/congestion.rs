@@ -230,3 +230,19 @@ async fn accurate(lab: &Lab, ip_ecn: u8, due: u16) -> Ruling {
         _ => Ok(found(Verdict::Warn, format!("the wrong code: {}", c.notation(&got.segment)))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_is_that_of_the_rfc() {
+        let answer = |flags| code(&Segment { flags, ..Segment::default() });
+        let syn_ack = Flags::SYN | Flags::ACK;
+        assert_eq!(answer(syn_ack), 0);
+        assert_eq!(answer(syn_ack | Flags::ECE), 0b001);
+        assert_eq!(answer(syn_ack | Flags::CWR), 0b010);
+        assert_eq!(answer(syn_ack | Flags::AE), 0b100);
+        assert_eq!(answer(syn_ack | ECN), 0b111);
+    }
+}

@@ -346,3 +346,50 @@ async fn mss_nonsyn(lab: Lab) -> Ruling {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+    use crate::time::{Clock, Instant, Stamp};
+    use crate::wire::{Flags, IpHeader};
+
+    fn got(millis: u64, seq: u32, bytes: usize) -> Got {
+        let here = IpAddr::from([192, 0, 2, 1]);
+        let ip = IpHeader {
+            src: here,
+            dst: here,
+            ttl: 64,
+            tos: 0,
+            id: 0,
+            dont_fragment: true,
+            flow_label: 0,
+        };
+        let payload = vec![0; bytes];
+        let segment =
+            Segment { seq: SeqNum(seq), flags: Flags::ACK, payload, ..Segment::default() };
+        let at = Instant::ZERO + Duration::from_millis(millis);
+        Got { stamp: Stamp { at, clock: Clock::Virtual }, ip, segment, checksum_right: Some(true) }
+    }
+
+    #[test]
+    fn only_what_comes_after_a_timeout_counts_as_repeated() {
+        // One burst that was merged, a copy of it that the network made, and two repetitions.
+        let all = [
+            got(0, 1, 5360),
+            got(20, 1, 5360),
+            got(200, 1, 536),
+            got(210, 537, 536),
+            got(600, 1, 536),
+        ];
+        assert_eq!(repetitions(&all, SeqNum(1)), [536, 536]);
+    }
+
+    #[test]
+    fn options_take_their_part_of_the_mss() {
+        let mut segment = got(0, 1, 988).segment;
+        segment.options = vec![TcpOption::Timestamps { value: 1, echo: 2 }];
+        assert_eq!(size(&segment), 1000);
+    }
+}
