@@ -180,7 +180,7 @@ async fn one_ecn_bit(lab: &Lab, flag: Flags) -> Ruling {
     Ok(match code(&got.segment) {
         0 => pass("no ECN"),
         1 => fail("ECN is agreed on, which was not offered"),
-        // RFC 9768 §3.1.1 has combinations of no known meaning taken for AccECN.
+        // So that AccECN can be extended, RFC 9768 has what has no meaning yet taken for an offer.
         2 => pass("taken for an offer of AccECN"),
         _ => warn(format!("neither yes nor no: {}", c.notation(&got.segment))),
     })

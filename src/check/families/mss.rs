@@ -21,7 +21,6 @@ const VALUE: Rule = Rule { rfc: 9293, section: "3.7.1", detail: "MUST-67" };
 const DEFAULT: Rule = Rule { rfc: 9293, section: "3.7.1", detail: "MUST-15" };
 const EFFECTIVE: Rule = Rule { rfc: 9293, section: "3.7.1", detail: "MUST-16" };
 const ONLY_SYN: Rule = Rule { rfc: 9293, section: "3.2", detail: "MUST-65" };
-const BAD_OPTION: Rule = Rule { rfc: 9293, section: "3.1", detail: "MUST-7" };
 
 /// What comes later than this after the first copy of a segment was repeated after a timeout: merged
 /// copies of one burst come closer together.
@@ -271,7 +270,7 @@ check!(
     CheckInfo {
         id: "mss-zero",
         title: "An MSS of 0, and of 1",
-        rules: &[VALUE, BAD_OPTION],
+        rules: &[EFFECTIVE],
         level: Level::Observation,
         cost: Cost::Intrusive,
         groups: &[Group::Options],
