@@ -8,11 +8,13 @@ use assert_cmd::cargo::cargo_bin;
 
 /// What the program says on stderr of a command line that it refuses.
 fn refusal(words: &[&str]) -> String {
-    let output = Command::new(cargo_bin("shakedown"))
-        .args(words)
-        .stdin(Stdio::null())
-        .output()
-        .expect("run");
+    let mut command = Command::new(cargo_bin("shakedown"));
+    command.args(words).stdin(Stdio::null());
+    refusal_of(command, words)
+}
+
+fn refusal_of(mut command: Command, words: &[&str]) -> String {
+    let output = command.output().expect("run");
     assert_eq!(output.status.code(), Some(2), "{words:?}");
     assert!(output.stdout.is_empty(), "{words:?}");
     String::from_utf8(output.stderr).expect("text")
@@ -181,6 +183,59 @@ fn ports_of_a_probe_are_checked_one_by_one() {
         refusal(&["handshake", "h:22,80"]),
         "shakedown: '22,80' is more than one port: 'shakedown probe' takes lists and ranges\n"
     );
+}
+
+#[test]
+fn a_selection_of_checks_that_cannot_be_is_one_line() {
+    let list = "'shakedown check --list' names them all";
+    for (words, line) in [
+        (&["--only", "fin-hol"][..], "no check is called 'fin-hol': did you mean 'fin-hole'"),
+        (&["--skip", "qqqqqq"], &format!("no check is called 'qqqqqq': {list}\n")),
+        (&["--only", "qq*"], &format!("no check's name matches 'qq*': {list}\n")),
+        (&["--group", "fim"], "no group is called 'fim': did you mean 'fin'"),
+        (&["--group", "qqq"], "no group is called 'qqq': groups are closed, listen, syn, "),
+        (
+            &["--only", "fin-hole", "--skip", "fin-*"],
+            &format!("no check is left by --only and --skip: {list}\n"),
+        ),
+        (
+            &["--only", "fin-hole", "--group", "isn"],
+            &format!("no check is left by --only and --group: {list}\n"),
+        ),
+        (&["--pcap", "x"], "check writes a capture for each check: --pcap-dir DIR in place of"),
+        (&["-g", "5000"], "check takes fresh source ports for every check: leave out"),
+        (&["--ttl", "3"], "the checks choose TTL and type of service themselves: leave out"),
+        (
+            &["--baseline", "/nonexistent/x"],
+            "cannot read the baseline '/nonexistent/x': No such file or directory (os error 2)\n",
+        ),
+        (
+            &["--baseline", "/etc/passwd"],
+            "'/etc/passwd' is no report of 'check --json': line 1 is no record of it\n",
+        ),
+        (&["--junit", "-", "--tap"], "standard output cannot take two reports: give --junit a"),
+    ] {
+        // A simulation, so that it is not the missing privilege that is complained of.
+        let mut command = Command::new(cargo_bin("shakedown"));
+        let words = [&["check", "192.0.2.1:80"], words].concat();
+        command.args(&words).env("SHAKEDOWN_SIM", "echo").stdin(Stdio::null());
+        let text = refusal_of(command, &words);
+        assert!(text.starts_with(&format!("shakedown: {line}")), "{words:?}: {text}");
+        assert_eq!(text.lines().count(), 1, "{words:?}: {text}");
+    }
+    let text = refusal(&["check", "--explain", "fin-hoel"]);
+    assert!(text.starts_with("shakedown: no check is called 'fin-hoel': did you mean "), "{text}");
+    assert_eq!(
+        usage(&["check"]),
+        "shakedown: the following required arguments were not provided: <HOST:PORT>"
+    );
+    for (words, line) in [
+        (["--tap", "--json"], "'--tap' cannot be used with '--json'"),
+        (["--list", "--tap"], "'--list' cannot be used with '--tap'"),
+    ] {
+        let line = format!("shakedown: the argument {line}");
+        assert_eq!(usage(&[&["check", "h:1"], &words[..]].concat()), line);
+    }
 }
 
 #[test]

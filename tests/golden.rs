@@ -104,6 +104,108 @@ fn probes() {
     );
 }
 
+/// One check, which every battery has: what surrounds it does not depend on how many there are.
+const CHECK: &str = "check 192.0.2.7:80 --only fin-hole";
+const SERVER: &str = "echo:ports=80";
+
+#[test]
+fn checks() {
+    let text = told(SERVER, CHECK);
+    assert!(text.starts_with("CHECK 192.0.2.7:80 from 192.0.2.100 via sim0, 1 check, "), "{text}");
+    for part in
+        ["\npath: round trip ", "\nserver: echoes, ", "\nFIN: we close first\n  PASS  fin-hole "]
+    {
+        assert!(text.contains(part), "{part:?} in {text}");
+    }
+    assert!(text.contains("\n1 check in ") && text.ends_with("(exit status 0)"), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    assert!(!text.contains("──▶"), "a PASS has no ladder unless it is asked for: {text}");
+    let verbose = told(SERVER, &format!("{CHECK} -v"));
+    assert!(verbose.contains("──▶ S 0:0(0) win ") && verbose.contains(" expected  "), "{verbose}");
+    let quiet = told(SERVER, &format!("{CHECK} -q"));
+    assert!(quiet.starts_with("1 check in ") && quiet.lines().count() == 3, "{quiet}");
+    let tap = told(SERVER, &format!("{CHECK} --tap"));
+    assert!(tap.starts_with("TAP version 14\n1..1\nok 1 - fin-hole: "), "{tap}");
+    let explained = told("", "check --explain fin-hole");
+    assert!(explained.starts_with("fin-hole  ") && explained.contains("◀──"), "{explained}");
+    assert!(explained.contains("\n  verdict   pass: "), "{explained}");
+}
+
+#[test]
+fn a_check_that_is_ended_early_has_a_complete_report() {
+    for (sim, line, why) in [
+        ("echo:ports=80,interrupt=500ms", CHECK, "Not complete: interrupted."),
+        (SERVER, "check 192.0.2.7:80 --only fin-hole -w 2s", "Not complete: the deadline came."),
+        ("closed", CHECK, "192.0.2.7:80 cannot be checked: nobody listens there"),
+        ("silent", CHECK, "192.0.2.7:80 cannot be checked: it does not answer a SYN"),
+    ] {
+        let text = told(sim, line);
+        assert!(text.contains(&format!("\n{why}")), "{text}");
+        let json = String::from_utf8(output(sim, &format!("{line} --json")).stdout).expect("text");
+        let parse = |line| serde_json::from_str::<serde_json::Value>(line).expect("JSON");
+        let records: Vec<_> = json.lines().map(parse).collect();
+        assert_eq!(records.first().expect("a record")["type"], "run");
+        let last = records.last().expect("a record");
+        assert_eq!((&last["type"], &last["not_run"]), (&"summary".into(), &1.into()), "{last}");
+    }
+}
+
+/// Whatever the checks are.
+#[test]
+fn checks_are_listed_with_their_groups() {
+    let words = |line: &str| -> Vec<String> {
+        let text = String::from_utf8(output("", line).stdout).expect("text");
+        text.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+    };
+    let all = words("check --list");
+    let fin = words("check --list --group fin");
+    assert!(fin.contains(&"fin-hole".to_owned()), "{fin:?}");
+    assert!(fin.iter().filter(|word| word.contains('-')).all(|id| all.contains(id)));
+    let list = String::from_utf8(output("", "check --list --json").stdout).expect("text");
+    for line in list.lines() {
+        let record: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        assert!(all.iter().any(|id| record["id"] == **id), "{record}");
+        assert!(record["groups"].as_array().is_some_and(|groups| !groups.is_empty()), "{record}");
+        for rule in record["rules"].as_array().expect("rules") {
+            let url = rule["url"].as_str().expect("an address");
+            assert!(url.starts_with("https://www.rfc-editor.org/rfc/rfc"), "{url}");
+        }
+    }
+}
+
+#[test]
+fn the_files_of_a_check_are_whole() {
+    let directory = tempfile::tempdir().expect("scratch directory");
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let (xml, captures, old) = (path("check.xml"), path("new/captures"), path("old.jsonl"));
+    // What stood in the file before is longer than what comes.
+    std::fs::write(&xml, "x".repeat(100_000)).expect("written");
+    std::fs::write(&old, output(SERVER, &format!("{CHECK} --json -q")).stdout).expect("written");
+    let line = format!("{CHECK} --junit {xml} --pcap-dir {captures} --baseline {old}");
+    let text = told(SERVER, &line);
+    assert!(text.contains("No change since '"), "{text}");
+    let xml = std::fs::read_to_string(&xml).expect("a report");
+    assert!(xml.starts_with("<?xml") && xml.ends_with("</testsuites>\n"), "{xml}");
+    let files: Vec<_> = std::fs::read_dir(&captures).expect("a directory").collect();
+    assert_eq!(files.len(), 1);
+    let capture = std::fs::read(format!("{captures}/fin-hole.pcapng")).expect("a capture");
+    let label = b"fin-hole: pass: ";
+    assert!(capture.windows(label.len()).any(|window| window == label));
+    // An earlier run in which it did better.
+    let earlier = std::fs::read_to_string(&old).expect("text");
+    let worse = earlier.replace("\"id\":\"fin-hole\"", "\"id\":\"fin-other\"");
+    std::fs::write(&old, worse).expect("written");
+    let text = told(SERVER, &line);
+    assert!(text.contains("new check           fin-hole: pass"), "{text}");
+    assert!(text.contains("check is gone       fin-other: was pass"), "{text}");
+    // A file in the place of the directory.
+    let line = format!("{CHECK} --pcap-dir {old}");
+    let output = output(SERVER, &line);
+    assert_eq!(output.status.code(), Some(2));
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(stderr.ends_with("old.jsonl': it is no directory\n"), "{stderr}");
+}
+
 /// Losses and late answers among answered probes, all from one seed.
 const ROUGH: &str = "echo:loss=0.2,jitter=30ms,seed=4";
 
@@ -188,6 +290,12 @@ fn exit_statuses() {
         ("echo:interrupt=1ms", "rtt 192.0.2.7:80", 1),
         ("echo:interrupt=3s", "rtt 192.0.2.7:80", 0),
         ("echo", "rtt 192.0.2.7:80 -i 0.5ms -c 1", 2),
+        (SERVER, CHECK, 0),
+        ("closed", CHECK, 1),
+        ("silent", CHECK, 1),
+        ("echo:ports=80,interrupt=500ms", CHECK, 2),
+        (SERVER, "check 192.0.2.7:80 --only fin-hole -w 2s", 2),
+        ("stubborn", CHECK, 0),
         ("echo", "handshake 192.0.2.7", 2),
         ("nonsense", "handshake 192.0.2.7:80", 2),
         ("echo:seed=x", "probe 192.0.2.7:80", 2),
@@ -215,6 +323,8 @@ fn a_reader_that_leaves_is_no_error() {
         // Without end, as far as it is concerned.
         "rtt 192.0.2.7:80 -i 10ms",
         "rtt 192.0.2.7:80 -i 10ms --json",
+        CHECK,
+        "check 192.0.2.7:80 --only fin-hole --json",
     ] {
         let mut child = program("echo", line)
             .stdout(Stdio::piped())

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::shared::{OutputArgs, SourceArgs, TargetArgs};
+use super::shared::{FamilyArgs, OutputArgs, SourceArgs, TargetArgs};
 use super::value::{self, Payload};
 
 /// Arguments of `check`.
@@ -13,7 +13,7 @@ use super::value::{self, Payload};
 #[allow(missing_docs)]
 pub struct CheckArgs {
     #[command(flatten)]
-    pub target: TargetArgs,
+    pub target: CheckTargetArgs,
 
     #[command(flatten)]
     pub selection: SelectionArgs,
@@ -29,6 +29,42 @@ pub struct CheckArgs {
 
     #[command(flatten)]
     pub reports: CheckReportArgs,
+}
+
+/// One host and one port, as [`TargetArgs`] has them, or none where nothing is sent.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Target")]
+pub struct CheckTargetArgs {
+    /// Host and port: example.org:443, 192.0.2.1:ssh, [2001:db8::1]:80
+    ///
+    /// A name or an address, a colon, and a port number or the name of a service. An IPv6 address
+    /// needs brackets before the colon; a link-local one names its interface:
+    /// [fe80::1%eth0]:80. The port may also stand by itself, as a second word or after -p. Without
+    /// --list and --explain there must be one.
+    #[arg(value_name = "HOST:PORT", required_unless_present_any = ["list", "explain"],
+          help_heading = None::<&str>)]
+    pub target: Option<String>,
+
+    /// Port, where it is not part of the target
+    #[arg(value_name = "PORT", conflicts_with = "port", help_heading = None::<&str>)]
+    pub port_word: Option<String>,
+
+    /// Port, where it is not part of the target
+    #[arg(short, long, value_name = "PORT")]
+    pub port: Option<String>,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub family: FamilyArgs,
+}
+
+impl CheckTargetArgs {
+    /// The target, where there is one.
+    #[must_use]
+    pub fn given(&self) -> Option<TargetArgs> {
+        let Self { target, port_word, port, family } = self.clone();
+        target.map(|target| TargetArgs { target, port_word, port, family })
+    }
 }
 
 /// Which checks.
@@ -118,10 +154,10 @@ pub struct CheckReportArgs {
     pub baseline: Option<PathBuf>,
 
     /// List the checks, and run none
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["tap", "explain"])]
     pub list: bool,
 
     /// Explain a check: its rule, its trace, what breaks where it is violated
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["tap", "json"])]
     pub explain: Option<String>,
 }

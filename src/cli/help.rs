@@ -34,6 +34,8 @@ Examples:
   shakedown probe example.org:22,80,443
   # how long a round trip takes, again and again
   shakedown rtt example.org:443
+  # how a server opens, closes and aborts connections, by the clauses of TCP
+  shakedown check example.org:80 --group fin
   # what this host can measure
   shakedown doctor
 
@@ -190,6 +192,62 @@ Exit status:
     privileges!()
 );
 
+pub(super) const CHECK: &str = concat!(
+    "\
+Examples:
+  # how it takes and sends FIN, clause by clause, with what shows it
+  shakedown check example.org:80 --group fin
+  # everything that is safe and quick, in under a minute
+  shakedown check example.org:443
+  # one check, with all of its segments
+  shakedown check example.org:80 --only fin-hole -v
+  # all that there is, and what one of them is about; no target needed
+  shakedown check --list
+  shakedown check --explain fin-hole
+  # retransmission schedules and TIME-WAIT too, which takes minutes
+  shakedown check 192.0.2.1:80 --slow --noisy
+  # for a regression run: what changed since the last release
+  shakedown check 192.0.2.1:80 --json > release-1.jsonl
+  shakedown check 192.0.2.1:80 --baseline release-1.jsonl
+  # for continuous integration, with a capture of each check
+  shakedown check -q 192.0.2.1:80 --junit check.xml --pcap-dir captures
+
+Verdicts:
+  PASS  it did what the rule says
+  INFO  there is no right and wrong: what was seen
+  TOL   it deviates, in a way that is known and harmless
+  INC   inconclusive: a silence that the path may explain, or answers that
+        differ from run to run
+  WARN  a SHOULD is not met
+  FAIL  a MUST is broken, four times of four, on new ports each
+  N/A   this server or this path cannot be asked
+
+Selection:
+  Without options, all checks run that are safe and quick. --only, --group and
+  --skip narrow that down, together; names may have * and ?. Noisy and slow
+  checks run with --noisy and --slow, or when --only names them exactly;
+  intrusive ones with --intrusive only, which asks on a terminal, or with --yes.
+
+Reports:
+  --json has every segment of every check, unless --quiet; its schema is in the
+  documentation of report::check::json. In TAP a warning is 'not ok' with TODO,
+  and what is inconclusive or not applicable is skipped; so it is in JUnit XML,
+  where warnings are notes. --baseline compares with an earlier --json: a check
+  is worse where it fails or warns and did not, or is tolerated and passed. To
+  become inconclusive is shown, and is not worse.
+
+Exit status:
+  0  no MUST is broken, as far as it could be decided
+  1  a MUST is broken, the target does worse than --baseline says, stopped
+     answering, or did not answer at all
+  2  nothing could be measured: a wrong usage, an unknown name, a missing
+     privilege, a disturbance by this host itself, or an end by Ctrl-C or
+     --deadline before the first verdict
+
+",
+    privileges!()
+);
+
 pub(super) const DOCTOR: &str = "\
 Examples:
   # what this host can do, one line each, with the remedy where it cannot
@@ -245,7 +303,9 @@ mod tests {
 
     #[test]
     fn no_line_is_longer_than_a_narrow_terminal() {
-        for text in [ROOT_SHORT, ROOT, HANDSHAKE, CLOSE, PROBE, DOCTOR, DEMO, COMPLETIONS] {
+        for text in
+            [ROOT_SHORT, ROOT, HANDSHAKE, CLOSE, PROBE, RTT, CHECK, DOCTOR, DEMO, COMPLETIONS]
+        {
             for line in text.lines() {
                 assert!(line.chars().count() <= 78, "{line}");
             }

@@ -22,7 +22,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub use check::{CheckArgs, CheckReportArgs, ConductArgs, SelectionArgs};
+pub use check::{CheckArgs, CheckReportArgs, CheckTargetArgs, ConductArgs, SelectionArgs};
 pub use close::{CloseArgs, DEFAULT_PATIENCE, Shape, ShapeArgs};
 pub use demo::DemoArgs;
 pub use doctor::DoctorArgs;
@@ -93,6 +93,9 @@ pub enum Command {
     /// says what the server did, with the segments that show it. Nothing has to be installed on the
     /// server. What the path and the server allow is found out first; silence on a path that swallows
     /// such segments proves nothing, and a failure counts only where it repeats.
+    #[command(after_long_help = help::CHECK,
+              mut_arg("pcap", |arg| arg.hide(true)), mut_arg("source_port", |arg| arg.hide(true)),
+              mut_arg("ttl", |arg| arg.hide(true)), mut_arg("tos", |arg| arg.hide(true)))]
     Check(Box<CheckArgs>),
 
     /// Say what this host can measure, and what is missing

@@ -99,7 +99,7 @@ impl Sink for Watched {
 }
 
 /// How this process was called.
-fn command_line() -> String {
+pub(crate) fn command_line() -> String {
     let words: Vec<String> =
         std::env::args_os().map(|word| escaped(&word.to_string_lossy())).collect();
     words.join(" ")

@@ -1,7 +1,7 @@
 //! Files that results go to: what is taken for one, and how it stays whole.
 
 use std::fs::{File, FileType};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, Seek, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
@@ -49,6 +49,23 @@ fn ensure_suitable(kind: FileType, name: &str, what: &str) -> anyhow::Result<()>
         bail!("cannot write {what} to {name}: it is neither a regular file nor a pipe");
     }
     Ok(())
+}
+
+/// Puts `bytes` in the place of what is in a file. Where they do not fit, the file is empty.
+///
+/// # Errors
+/// They do not fit, or the file is gone.
+pub(super) fn replace(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+    let is_file = file.metadata()?.is_file();
+    if is_file {
+        file.set_len(0)?;
+        file.rewind()?;
+    }
+    let written = file.write_all(bytes);
+    if written.is_err() && is_file {
+        let _ = file.set_len(0);
+    }
+    written
 }
 
 /// Standard output as a file, where that is no terminal.

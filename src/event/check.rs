@@ -501,3 +501,9 @@ impl CheckSink for Vec<CheckEvent> {
         Ok(())
     }
 }
+
+impl<S: CheckSink + ?Sized> CheckSink for Box<S> {
+    fn record(&mut self, event: &CheckEvent) -> std::io::Result<()> {
+        (**self).record(event)
+    }
+}

@@ -5,6 +5,7 @@
 //! clock or asks the terminal: how wide and how colourful the output is comes in as a
 //! [`human::Style`].
 
+pub mod check;
 pub mod human;
 pub mod json;
 pub mod pcapng;

@@ -1,8 +1,7 @@
 //! Where a run is told: the terminal or a pipe, and the files that were asked for.
 
 use std::cell::Cell;
-use std::fs::File;
-use std::io::{self, Seek, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::rc::Rc;
 
@@ -153,24 +152,10 @@ fn picture(path: &Path) -> anyhow::Result<Box<dyn RttSink>> {
     let mut file = file::open(path, PICTURE)?;
     let name = file::shown(path);
     Ok(Box::new(PlotSink::new(move |svg| {
-        replace(&mut file, svg.as_bytes()).map_err(|error| {
+        file::replace(&mut file, svg.as_bytes()).map_err(|error| {
             io::Error::new(error.kind(), format!("cannot write {PICTURE} to {name}: {error}"))
         })
     })))
-}
-
-/// Puts `bytes` in the place of what is in a file. Where they do not fit, the file is empty.
-fn replace(file: &mut File, bytes: &[u8]) -> io::Result<()> {
-    let is_file = file.metadata()?.is_file();
-    if is_file {
-        file.set_len(0)?;
-        file.rewind()?;
-    }
-    let written = file.write_all(bytes);
-    if written.is_err() && is_file {
-        let _ = file.set_len(0);
-    }
-    written
 }
 
 /// A file whose failure is said once and does not end the run.
