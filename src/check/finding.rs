@@ -108,3 +108,30 @@ impl Finding {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gravest_variant_decides_and_is_named() {
+        let parts =
+            vec![("ACK", Ok(pass("RST"))), ("FIN", Ok(fail("silence"))), ("data", Ok(pass("RST")))];
+        let all = finding_of(gravest(parts));
+        assert_eq!((all.verdict, all.observed.as_str()), (Verdict::Fail, "FIN: silence"));
+    }
+
+    #[test]
+    fn a_variant_that_cannot_be_decided_does_not_hide_one_that_failed() {
+        let parts = vec![("ACK", Err(inconclusive("ICMP"))), ("FIN", Ok(fail("silence")))];
+        assert_eq!(finding_of(gravest(parts)).verdict, Verdict::Fail);
+        let parts = vec![("ACK", Err(inconclusive("ICMP"))), ("FIN", Ok(pass("RST")))];
+        assert_eq!(finding_of(gravest(parts)).observed, "ACK: ICMP");
+    }
+
+    #[test]
+    fn what_all_variants_say_is_said_once() {
+        let parts = vec![("ACK", Ok(pass("RST"))), ("FIN", Ok(pass("RST")))];
+        assert_eq!(finding_of(gravest(parts)).observed, "RST");
+    }
+}

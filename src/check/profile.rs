@@ -149,7 +149,9 @@ async fn stray(lab: Lab) -> Part {
 async fn closed(lab: Lab) -> Part {
     let Ok(conversation) = lab.conversation() else { return Part::Nothing };
     // Our own ports are as hard to guess as any.
-    let port = lab.setting().closed_port.unwrap_or(conversation.local.port() | 0x8000);
+    // On loopback they are the target's too, and guarded: not one of them.
+    let near = conversation.local.port().wrapping_add(1009) | 0x8000;
+    let port = lab.setting().closed_port.unwrap_or(near);
     drop(conversation);
     let remote = SocketAddr::new(lab.target().ip(), port);
     if remote == lab.target() {

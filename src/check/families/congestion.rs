@@ -180,7 +180,7 @@ async fn one_ecn_bit(lab: &Lab, flag: Flags) -> Ruling {
     Ok(match code(&got.segment) {
         0 => pass("no ECN"),
         1 => fail("ECN is agreed on, which was not offered"),
-        // RFC 9768 §3.1.1 has combinations of no known meaning taken for AccECN.
+        // So that AccECN can be extended, RFC 9768 has what has no meaning yet taken for an offer.
         2 => pass("taken for an offer of AccECN"),
         _ => warn(format!("neither yes nor no: {}", c.notation(&got.segment))),
     })
@@ -228,5 +228,21 @@ async fn accurate(lab: &Lab, ip_ecn: u8, due: u16) -> Ruling {
             c.notation(&got.segment)
         ))),
         _ => Ok(found(Verdict::Warn, format!("the wrong code: {}", c.notation(&got.segment)))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_is_that_of_the_rfc() {
+        let answer = |flags| code(&Segment { flags, ..Segment::default() });
+        let syn_ack = Flags::SYN | Flags::ACK;
+        assert_eq!(answer(syn_ack), 0);
+        assert_eq!(answer(syn_ack | Flags::ECE), 0b001);
+        assert_eq!(answer(syn_ack | Flags::CWR), 0b010);
+        assert_eq!(answer(syn_ack | Flags::AE), 0b100);
+        assert_eq!(answer(syn_ack | ECN), 0b111);
     }
 }

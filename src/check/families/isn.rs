@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::check::finding::{Ruling, Stop, found, inconclusive, info, pass, warn};
-use crate::check::lab::{Answer, Conversation, Got, Lab, rst, usual_offer};
+use crate::check::lab::{Conversation, Got, Lab, rst, usual_offer};
 use crate::check::{Check, check};
 use crate::event::{CheckInfo, Cost, FigureValue, Group, Level, Rule, Verdict};
 use crate::time::Instant;
-use crate::wire::SeqNum;
+use crate::wire::{Flags, Segment, SeqNum};
 
 const CLOCK: Rule = Rule { rfc: 9293, section: "3.4.1", detail: "MUST-8" };
 const PRF: Rule = Rule { rfc: 9293, section: "3.4.1", detail: "SHLD-1, MUST-9" };
@@ -83,18 +83,19 @@ async fn one_tuple(lab: &Lab) -> Result<Vec<(SeqNum, Instant)>, Stop> {
     Ok(series)
 }
 
-/// The SYN-ACK to an ordinary SYN of a conversation.
+/// The SYN-ACK to an ordinary SYN of a conversation; one that is late from the connection before it
+/// acknowledges another number.
 async fn syn_ack(lab: &Lab, c: &mut Conversation) -> Result<Got, Stop> {
     let what = usual_offer(lab.setting().mss).syn(c);
-    for _ in 0..2 {
-        // What is left of the connection before may answer first.
-        match lab.provoke(c, &what).await {
-            Answer::SynAck(got) if got.segment.ack == c.iss + 1 => return Ok(got),
-            Answer::Silence => break,
-            _ => c.snd_nxt = c.iss,
-        }
-    }
-    Err(inconclusive("a SYN got no SYN-ACK: the connection before it may still be there"))
+    let ours =
+        |c: &Conversation, got: &Segment| got.has(Flags::SYN | Flags::ACK) && got.ack == c.iss + 1;
+    let got = lab.ask(c, &what, lab.now_window(), ours).await;
+    c.snd_nxt = c.iss + 1;
+    c.leave_by_reset();
+    let why = "a SYN got no SYN-ACK: the connection before it may still be there";
+    let got = got.ok_or_else(|| inconclusive(why))?;
+    c.adopt(&got.segment);
+    Ok(got)
 }
 
 check!(

@@ -152,6 +152,7 @@ async fn bad_ack(lab: &Lab, offset: i64, class: Class) -> Ruling {
     let got = lab.ask(&mut c, &wrong, lab.now_window(), reset).await;
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // modulo 2^32
     let named = c.rcv_nxt + offset as u32;
+    c.pass_over_resets_at(named);
     match lab.complete(&mut c).await {
         Survival::Alive => {}
         Survival::Gone(got) => {

@@ -72,6 +72,8 @@ pub struct Conversation {
     pub peer_fin: Option<SeqNum>,
     /// A RST arrived that a correct end would accept as one.
     pub was_reset: bool,
+    /// A RST of this number answers something else.
+    other_reset: Option<SeqNum>,
     their_window: u16,
     /// The highest SEG.ACK that arrived: their RCV.NXT, as far as it is known.
     acked: Option<SeqNum>,
@@ -112,6 +114,7 @@ impl Conversation {
             received: Vec::new(),
             peer_fin: None,
             was_reset: false,
+            other_reset: None,
             their_window: 0,
             acked: None,
             early: BTreeMap::new(),
@@ -238,6 +241,7 @@ impl Conversation {
             .await?;
             match &arrival {
                 Arrival::Segment(got) if got.checksum_right == Some(false) => {}
+                Arrival::Segment(got) if self.answers_something_else(&got.segment) => {}
                 Arrival::Segment(got) if self.is_repeated_syn_ack(&got.segment) => {
                     self.send(&ack().label("our ACK was lost: once more"));
                 }
@@ -366,6 +370,15 @@ impl Conversation {
     #[must_use]
     pub fn notation(&self, segment: &Segment) -> String {
         segment.relative_to(self.irs, self.iss).to_string()
+    }
+
+    /// From now on a RST of this number is a late or second answer to an earlier segment of ours.
+    pub const fn pass_over_resets_at(&mut self, number: SeqNum) {
+        self.other_reset = Some(number);
+    }
+
+    fn answers_something_else(&self, segment: &Segment) -> bool {
+        segment.has(Flags::RST) && self.other_reset == Some(segment.seq)
     }
 
     fn is_repeated_syn_ack(&self, segment: &Segment) -> bool {

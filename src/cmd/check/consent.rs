@@ -13,20 +13,21 @@ use crate::event::{CheckInfo, Cost};
 /// # Errors
 /// Nobody can be asked, or the answer is no.
 pub(super) fn ensure(checks: &[&CheckInfo], yes: bool, target: &str) -> anyhow::Result<()> {
-    let intrusive: Vec<&str> =
-        checks.iter().filter(|info| info.cost == Cost::Intrusive).map(|info| info.id).collect();
+    let intrusive: Vec<&&CheckInfo> =
+        checks.iter().filter(|info| info.cost == Cost::Intrusive).collect();
     if intrusive.is_empty() || yes {
         return Ok(());
     }
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         bail!("--intrusive asks before it goes on, and here is nobody to ask: add --yes");
     }
-    let names = intrusive.join(", ");
-    let question = format!("These may crash a weak target: {names}.\nRun them against");
+    let mut question = "These checks may crash a weak target:\n".to_owned();
+    for info in intrusive {
+        question += &format!("  {}: {}\n", info.id, info.title);
+    }
+    question += &format!("Run them against {}? [y/N] ", escaped(target));
     let mut err = io::stderr();
-    write!(err, "{question} {}? [y/N] ", escaped(target))
-        .and_then(|()| err.flush())
-        .context("cannot ask")?;
+    err.write_all(question.as_bytes()).and_then(|()| err.flush()).context("cannot ask")?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).context("cannot read the answer")?;
     if !matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {

@@ -11,7 +11,7 @@ use crate::net::Dir;
 use crate::report::PcapngReporter;
 use crate::time::{Instant, Stamp};
 
-use super::ladder::one_line;
+use super::ladder::{in_order, one_line};
 
 /// Writes the trace of each check into a file of its own, by [`PcapngReporter`].
 pub struct CheckCaptures<W: Write> {
@@ -58,15 +58,16 @@ fn write<W: Write>(
     for (flow, ends) in (0..).map(FlowId).zip(&trace.conversations) {
         file.record(flow, &Event::Run(beginning(ends, run)))?;
     }
-    for entry in &trace.entries {
+    let entries = in_order(trace);
+    for entry in &entries {
         let flow = FlowId(u32::try_from(entry.conversation).unwrap_or(u32::MAX));
         let ends = trace.conversations.get(entry.conversation);
         file.record(flow, &event(&entry.step, entry.label, entry.stamp, ends))?;
     }
-    let at = trace.entries.last().map_or(run.at, |entry| entry.stamp.at);
+    let at = entries.last().map_or(run.at, |entry| entry.stamp.at);
     let verdict = format!("{}: {}", result.finding.verdict.name(), result.finding.observed);
     // Of the last conversation that spoke, so that it stands at the end.
-    if let Some(last) = trace.entries.last() {
+    if let Some(last) = entries.last() {
         let flow = FlowId(u32::try_from(last.conversation).unwrap_or(u32::MAX));
         let notice = Notice { at, severity: Severity::Info, code: result.info.id, text: verdict };
         file.record(flow, &Event::Notice(notice))?;

@@ -41,7 +41,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use super::ladder::one_line;
+use super::ladder::{in_order, one_line};
 use super::words::{cut_short, place, url};
 use super::{Baseline, Verdicts};
 use crate::event::{
@@ -433,7 +433,7 @@ impl<'a> Evidence<'a> {
             iss: ends.iss.0,
             irs: ends.irs.map(|irs| irs.0),
         });
-        let entries = trace.entries.iter().map(|entry| {
+        let entries = in_order(trace).into_iter().map(|entry| {
             let (dir, bytes, silence) = match &entry.step {
                 Step::Segment { dir, bytes, .. } | Step::Icmp { dir, bytes, .. } => {
                     (Some(*dir), bytes.as_slice(), None)

@@ -36,16 +36,17 @@ struct Told {
 
 /// The trace, moved right by `indent`.
 pub(super) fn lines(trace: &Trace, indent: usize, style: &Style) -> Lines {
-    let Some(first) = trace.entries.first() else { return Vec::new() };
+    let entries = in_order(trace);
+    let Some(first) = entries.first() else { return Vec::new() };
     let speaking: BTreeSet<usize> = trace.entries.iter().map(|entry| entry.conversation).collect();
     let tags = speaking.len() > 1;
     let mut lines = if tags { legend(trace, &speaking, indent, style) } else { Vec::new() };
     let mut clocks: BTreeMap<usize, Clocks> = BTreeMap::new();
-    let whole = style.verbosity > 1 || trace.entries.len() <= FIRST + LAST + 1;
-    for (number, entry) in trace.entries.iter().enumerate() {
+    let whole = style.verbosity > 1 || entries.len() <= FIRST + LAST + 1;
+    for (number, entry) in entries.iter().enumerate() {
         let clocks = clocks.entry(entry.conversation).or_default();
         clocks.see(&entry.step);
-        let left_out = trace.entries.len().saturating_sub(FIRST + LAST);
+        let left_out = entries.len().saturating_sub(FIRST + LAST);
         if !whole && number == FIRST {
             let text = format!("{left_out} more here, which -vv shows");
             lines.push(vec![blank(indent + COLUMN + 2), Span::new(text, Paint::Dim)]);
@@ -63,6 +64,14 @@ pub(super) fn lines(trace: &Trace, indent: usize, style: &Style) -> Lines {
         lines.extend(step(entry, ends, margin, style));
     }
     lines
+}
+
+/// The entries by their stamps: they were noted in the order in which we came to hear of them, which
+/// for several conversations at once may be another.
+pub(super) fn in_order(trace: &Trace) -> Vec<&Entry> {
+    let mut entries: Vec<&Entry> = trace.entries.iter().collect();
+    entries.sort_by_key(|entry| entry.stamp.at);
+    entries
 }
 
 /// Which conversation is which.

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use super::ladder::one_line;
+use super::ladder::{in_order, one_line};
 use super::words::{cut_short, in_words, place};
 use super::{Baseline, Verdicts};
 use crate::event::{
@@ -169,7 +169,8 @@ fn quoted(text: &str) -> io::Result<String> {
 /// Each step in a line: when, which way, what.
 fn evidence(result: &CheckResult) -> Vec<String> {
     let trace = &result.trace;
-    let Some(first) = trace.entries.first() else { return Vec::new() };
+    let entries = in_order(trace);
+    let Some(first) = entries.first().copied() else { return Vec::new() };
     let line = |entry: &crate::event::Entry| {
         let way = match entry.step {
             Step::Segment { dir: Dir::Tx, .. } | Step::Icmp { dir: Dir::Tx, .. } => ">",
@@ -182,5 +183,5 @@ fn evidence(result: &CheckResult) -> Vec<String> {
         let label = if entry.label.is_empty() { "" } else { "  ; " };
         format!("{at:.6} {} {way} {text}{label}{}", entry.conversation, entry.label)
     };
-    trace.entries.iter().map(line).collect()
+    entries.into_iter().map(line).collect()
 }
