@@ -34,6 +34,7 @@ mod truth;
 mod tshark;
 mod tun;
 mod verdicts;
+mod weather;
 
 use anyhow::Result;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -83,6 +84,7 @@ fn main() -> ExitCode {
         clocks::cases(),
         loss::cases(),
         mutants::cases(),
+        weather::cases(),
         verdicts::cases(),
         rtt::cases(),
         rtt_faults::cases(),

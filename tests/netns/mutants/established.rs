@@ -78,7 +78,10 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "half open: data in the place of the ACK are dropped",
         server: Kind::Echo,
         change: |wire, it| {
-            if !is_to_half_open(wire, &it) || it.payload.is_empty() {
+            let dropped = is_to_half_open(wire, &it) || wire.flow.memory == 1;
+            if dropped && wire.to_server && !it.payload.is_empty() {
+                wire.flow.memory = 1;
+            } else {
                 wire.pass(it);
             }
         },
@@ -271,7 +274,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         change: |wire, mut it| {
             // What the server has, before it says so.
             let (acked, there) = (wire.flow.received, wire.flow.memory);
-            let known = if is_before(acked, there) { there } else { acked };
+            let known = if there != 0 && is_before(acked, there) { there } else { acked };
             if wire.is_to_open() && !it.payload.is_empty() && !it.has(bit::RST) {
                 if is_before(it.seq, known) && is_before(known, it.end()) {
                     it.seq = known;

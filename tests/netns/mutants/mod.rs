@@ -72,7 +72,7 @@ impl Kind {
 pub(crate) const LINUX: [&str; 1] = ["icmp-soft-synrcvd"];
 
 /// Runs at the same time: they mostly wait.
-const AT_ONCE: usize = 12;
+const AT_ONCE: usize = 16;
 
 pub(crate) fn cases() -> Vec<Case> {
     let one = |kind: Kind| case(format!("mutants/{}/v4", kind.name()), move || mutants(kind));
