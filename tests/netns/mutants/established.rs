@@ -79,7 +79,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         server: Kind::Echo,
         change: |wire, it| {
             let dropped = is_to_half_open(wire, &it) || wire.flow.memory == 1;
-            if dropped && wire.to_server && !it.payload.is_empty() {
+            let is_next = it.seq == wire.flow.received && !it.payload.is_empty();
+            if dropped && wire.to_server && is_next {
                 wire.flow.memory = 1;
             } else {
                 wire.pass(it);
