@@ -135,7 +135,7 @@ const BEHIND_ECHO: &[&str] = &[
     "lastack-done",
 ];
 const BEHIND_CLOSES_FIRST: &[&str] =
-    &["server-fin", "simclose", "simclose-unacked-data", "tw-reack", "tw-syn-lower"];
+    &["server-fin", "simclose", "simclose-unacked-data", "tw-reack"];
 const BEHIND_ANSWERS: &[&str] = &["fin-acked", "fin-hole", "half-close-data", "lastack-finretx"];
 
 /// What such a firewall swallows.
