@@ -6,7 +6,9 @@ use std::io::{self, Write};
 use super::table::{self, Columns};
 use super::words::{home, text};
 use super::{Baseline, Verdicts, figures, head, summary};
-use crate::event::{CheckEnd, CheckEvent, CheckInfo, CheckResult, CheckRun, CheckSink, Group};
+use crate::event::{
+    CheckEnd, CheckEvent, CheckInfo, CheckResult, CheckRun, CheckSink, CutShort, Group,
+};
 use crate::report::human::paint::{Paint, Span};
 use crate::report::human::{Lines, Style, named};
 
@@ -144,7 +146,8 @@ impl<W: Write> CheckReporter<W> {
             lines.extend(summary::changes(&changes, baseline.name(), compared, &style));
         }
         lines.extend(summary::closing(end, &self.target, &style));
-        if !style.quiet && !self.note.is_empty() {
+        let nobody = matches!(end.cut_short, Some(CutShort::NoTarget(_)));
+        if !style.quiet && !nobody && !self.note.is_empty() {
             lines.push(vec![Span::new(self.note.as_str(), Paint::Dim)]);
         }
         if style.quiet && lines.first().is_some_and(Vec::is_empty) {
