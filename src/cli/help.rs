@@ -226,7 +226,8 @@ Selection:
   Without options, all checks run that are safe and quick. --only, --group and
   --skip narrow that down, together; names may have * and ?. Noisy and slow
   checks run with --noisy and --slow, or when --only names them exactly;
-  intrusive ones with --intrusive only, which asks on a terminal, or with --yes.
+  intrusive ones with --intrusive only, which asks on a terminal unless there
+  is --yes.
 
 Reports:
   --json has every segment of every check, unless --quiet; its schema is in the
