@@ -230,12 +230,12 @@ Selection:
   is --yes.
 
 Reports:
-  --json has every segment of every check, unless --quiet; its schema is in the
-  documentation of report::check::json. In TAP a warning is 'not ok' with TODO,
-  and what is inconclusive or not applicable is skipped; so it is in JUnit XML,
-  where warnings are notes. --baseline compares with an earlier --json: a check
-  is worse where it fails or warns and did not, or is tolerated and passed. To
-  become inconclusive is shown, and is not worse.
+  --json has every segment of every check, unless --quiet; its schema is in
+  the documentation of report::check::json. In TAP a warning is 'not ok' with
+  TODO, and what is inconclusive or not applicable is skipped; so it is in
+  JUnit XML, where warnings are notes. --baseline compares with an earlier
+  --json: a check is worse where it fails or warns and did not, or is
+  tolerated and passed. To become inconclusive is shown, and is not worse.
 
 Exit status:
   0  no MUST is broken, as far as it could be decided
