@@ -266,7 +266,7 @@ async fn fin_badcsum(lab: Lab) -> Ruling {
 
 /// A FIN that must not be taken: the connection lives after it. Where `answered`, an ACK is due.
 async fn not_taken(lab: &Lab, what: &Seg, answered: bool) -> Ruling {
-    let mut c = lab.ready().await?;
+    let mut c = lab.established().await?;
     let s = c.snd_nxt;
     let got = if answered {
         let says = |_: &Conversation, got: &Segment| got.flags.intersects(Flags::ACK | Flags::RST);
