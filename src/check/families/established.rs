@@ -180,7 +180,7 @@ async fn est_rst_exact(lab: Lab) -> Ruling {
 }
 
 async fn gone_after(lab: &Lab, class: Class, what: &Seg) -> Ruling {
-    let mut c = lab.ready().await?;
+    let mut c = lab.established().await?;
     // One of them arrives.
     for _ in 0..3 {
         c.send(&what.clone().label("an exact RST"));
@@ -221,7 +221,7 @@ async fn est_rst_inwindow(lab: Lab) -> Ruling {
 }
 
 async fn challenged_rst(lab: &Lab, right_edge: bool) -> Ruling {
-    let mut c = lab.ready().await?;
+    let mut c = lab.established().await?;
     let (s, r) = (c.snd_nxt, c.rcv_nxt);
     let offset = if right_edge { i64::from(c.their_window()) - 1 } else { 1 };
     let challenge = |_: &Conversation, got: &Segment| {
@@ -262,7 +262,7 @@ async fn est_rst_outside(lab: Lab) -> Ruling {
 }
 
 async fn ignored_rst(lab: &Lab, offset: i64) -> Ruling {
-    let mut c = lab.ready().await?;
+    let mut c = lab.established().await?;
     let (s, r) = (c.snd_nxt, c.rcv_nxt);
     c.send(&rst().seq(offset).label("RST out of the window"));
     let answer = |_: &Conversation, got: &Segment| {
@@ -315,7 +315,7 @@ async fn est_syn(lab: Lab) -> Ruling {
 /// A SYN at `offset` from SND.NXT, or with the number of our first one; `reset` is what it deserves
 /// where it cuts the connection.
 async fn challenged_syn(lab: &Lab, offset: Option<i64>, reset: Verdict) -> Ruling {
-    let mut c = lab.ready().await?;
+    let mut c = lab.established().await?;
     let what = match offset {
         Some(offset) => syn().seq(offset),
         None => syn().seq_at(c.iss),
@@ -365,7 +365,7 @@ check!(
 );
 
 async fn est_synack(lab: Lab) -> Ruling {
-    let mut c = lab.ready().await?;
+    let mut c = lab.established().await?;
     let what = seg(Flags::SYN | Flags::ACK).seq_at(c.iss).label("SYN-ACK on an open connection");
     challenged(&lab, &mut c, &what, Verdict::Fail).await
 }
@@ -399,7 +399,7 @@ async fn est_noack(lab: Lab) -> Ruling {
 }
 
 async fn dropped(lab: &Lab, what: &Seg) -> Ruling {
-    let mut c = lab.ready().await?;
+    let mut c = lab.established().await?;
     let s = c.snd_nxt;
     c.send(&what.clone().label("without ACK"));
     let answer = |_: &Conversation, got: &Segment| got.flags.intersects(Flags::RST | Flags::ACK);

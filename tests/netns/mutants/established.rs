@@ -86,7 +86,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
                 wire.pass(it);
             }
         },
-        red: &[("synrcvd-data", "fail")],
+        // Both open a connection by data.
+        red: &[("synrcvd-data", "fail"), ("syn-data", "fail")],
     },
     Mutant {
         name: "half open: a FIN in the place of the ACK resets",
