@@ -286,7 +286,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         server: Kind::Echo,
         change: |wire, mut it| {
             if !wire.to_server && !it.has_any(bit::SYN | bit::RST) {
-                it.window = 1;
+                it.window /= 2;
             }
             wire.pass(it);
         },
