@@ -15,7 +15,7 @@ pub(crate) struct Verdicts(BTreeMap<String, Value>);
 /// Runs the battery from the topology's client against `target`.
 pub(crate) fn run(topology: &Topology, target: SocketAddr, options: &[&str]) -> Result<Verdicts> {
     let target = target.to_string();
-    let arguments = [&["check", &target, "--json", "--deadline", "5m"], options].concat();
+    let arguments = [&["check", &target, "--json", "--deadline", "20m"], options].concat();
     // It may be silent for long, while what failed is repeated: what bounds it is its own deadline.
     let child = run::spawn(&topology.client, Privilege::All, &arguments, Stdio::piped())?;
     let output = child.wait_with_output()?;

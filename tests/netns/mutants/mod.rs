@@ -1,13 +1,14 @@
 //! One thing broken at a time: a relay changes what the server's kernel sends and gets so that it
 //! seems to break one rule, and exactly the checks of that rule turn red.
 //!
-//! `SHAKEDOWN_MUTANT=TEXT` runs only those mutants whose names contain the text, and shows the verdicts
-//! of all checks.
+//! `SHAKEDOWN_MUTANT=TEXT` runs only those mutants whose names contain the text. With
+//! `SHAKEDOWN_SLOW_MUTANTS=1` those of the slow checks run too, which takes minutes.
 
 mod closing;
 mod established;
 mod opening;
 mod segment;
+mod slow;
 mod wire;
 
 use crate::battery::{self, Verdicts};
@@ -22,6 +23,7 @@ use std::sync::Mutex;
 use std::thread;
 
 /// Something broken.
+#[derive(Clone)]
 pub(crate) struct Mutant {
     name: &'static str,
     server: Kind,
@@ -75,29 +77,36 @@ pub(crate) const LINUX: [&str; 1] = ["icmp-soft-synrcvd"];
 const AT_ONCE: usize = 16;
 
 pub(crate) fn cases() -> Vec<Case> {
-    let one = |kind: Kind| case(format!("mutants/{}/v4", kind.name()), move || mutants(kind));
-    Kind::ALL.map(one).into()
+    let mut cases = Vec::new();
+    for kind in Kind::ALL {
+        let quick = [opening::MUTANTS, established::MUTANTS, closing::MUTANTS].concat();
+        let name = format!("mutants/{}/v4", kind.name());
+        cases.push(case(name, move || mutants(kind, &quick, &["--noisy"])));
+        let slow = slow::MUTANTS.iter().any(|it| it.server == kind);
+        if slow && std::env::var_os("SHAKEDOWN_SLOW_MUTANTS").is_some_and(|value| value == "1") {
+            let name = format!("mutants/slow/{}/v4", kind.name());
+            let options = ["--only", slow::CHECKS];
+            cases.push(case(name, move || mutants(kind, slow::MUTANTS, &options)));
+        }
+    }
+    cases
 }
 
-/// Every mutant of servers of this kind.
-fn mutants(kind: Kind) -> Result<()> {
+/// Those of `table` that belong to servers of this kind.
+fn mutants(kind: Kind, table: &[Mutant], options: &[&str]) -> Result<()> {
     let chosen = std::env::var("SHAKEDOWN_MUTANT").unwrap_or_default();
-    let tables = [opening::MUTANTS, established::MUTANTS, closing::MUTANTS];
-    let all = tables.into_iter().flatten();
-    let mut waiting: Vec<&Mutant> =
-        all.filter(|it| it.server == kind && it.name.contains(&chosen)).collect();
-    waiting.reverse();
-    let sound = verdicts(kind, |wire, it| wire.pass(it)).context("without any change")?;
+    let all = table.iter().filter(|it| it.server == kind && it.name.contains(&chosen));
+    let waiting: Mutex<Vec<&Mutant>> = Mutex::new(all.rev().collect());
+    let sound = verdicts(kind, |wire, it| wire.pass(it), options).context("without any change")?;
     let failing = sound.with("fail").into_iter().filter(|id| !LINUX.contains(id));
     let failing: Vec<String> = failing.map(|id| sound.account(id)).collect();
     ensure!(failing.is_empty(), "the sound server fails: {}", failing.join("\n"));
-    let waiting = Mutex::new(waiting);
     let complaints = Mutex::new(String::new());
     thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 while let Some(mutant) = waiting.lock().ok().and_then(|mut list| list.pop()) {
-                    let seen = verdicts(kind, mutant.change);
+                    let seen = verdicts(kind, mutant.change, options);
                     let wrong = seen.and_then(|seen| judge(mutant, &sound, &seen));
                     if let (Err(error), Ok(mut text)) = (wrong, complaints.lock()) {
                         writeln!(text, "\n== {}: {error:#}", mutant.name).ok();
@@ -112,12 +121,12 @@ fn mutants(kind: Kind) -> Result<()> {
 }
 
 /// What the battery says of a server on whose cable this change is made.
-fn verdicts(kind: Kind, change: wire::Change) -> Result<Verdicts> {
+fn verdicts(kind: Kind, change: wire::Change, options: &[&str]) -> Result<Verdicts> {
     let port = crate::servers::fresh_port();
     let relay = Relay::exchanging(wire::broken(port, change))?;
     let address = (relay.topology.address(Family::V4), port).into();
     let _server = Server::start_at(&relay.topology.server, address, kind.habit())?;
-    battery::run(&relay.topology, address, &["--noisy", "--timeout", "2s"])
+    battery::run(&relay.topology, address, &[options, &["--timeout", "2s"]].concat())
 }
 
 /// Whether what turned red is what has to.
