@@ -28,6 +28,7 @@ mod silence;
 mod snapshot;
 mod sniffer;
 mod sockets;
+mod stacks;
 mod truth;
 mod tshark;
 mod tun;
@@ -84,6 +85,7 @@ fn main() -> ExitCode {
         rtt::cases(),
         rtt_faults::cases(),
         rtt_capture::cases(),
+        stacks::cases(),
     ];
     let trials =
         cases.into_iter().flatten().map(|case| trial(case, refusal.clone(), required, &not_run));
