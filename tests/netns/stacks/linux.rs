@@ -1,6 +1,6 @@
 //! The running kernel's TCP.
 
-use super::{Host, Kind, examine};
+use super::{Host, Kind, Left, examine};
 use crate::namespace::{Family, Link, Namespace, Topology};
 use crate::servers::Server;
 use crate::sockets::{self, KernelState};
@@ -42,11 +42,15 @@ impl Host for Linux {
         Ok(found.context("no such server")?.1.address)
     }
 
-    fn connections(&self) -> Result<Vec<String>> {
-        let is_left = |entry: &sockets::Entry| {
+    fn connections(&self) -> Result<Vec<Left>> {
+        let is_left = |entry: &&sockets::Entry| {
             !matches!(entry.state, KernelState::Listen | KernelState::TimeWait)
         };
         let table = sockets::table(&self.topology.server)?;
-        Ok(table.iter().filter(|entry| is_left(entry)).map(|entry| format!("{entry:?}")).collect())
+        let left = |entry: &sockets::Entry| Left {
+            port: entry.remote_port,
+            state: entry.state.rfc().to_owned(),
+        };
+        Ok(table.iter().filter(is_left).map(left).collect())
     }
 }

@@ -3,6 +3,8 @@
 
 mod linux;
 mod recorded;
+mod smol;
+mod tap;
 
 use self::recorded::{Record, Row};
 use crate::namespace::{Family, Namespace};
@@ -10,12 +12,13 @@ use crate::run::{Finished, Privilege, Running};
 use crate::servers::Habit;
 use crate::{Case, patience};
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 pub(crate) fn cases() -> Vec<Case> {
-    linux::cases()
+    linux::cases().into_iter().chain(smol::cases()).collect()
 }
 
 /// What an application on a stack under test does.
@@ -79,7 +82,15 @@ trait Host: Sync {
     fn server(&self, kind: Kind) -> Result<SocketAddr>;
 
     /// Its connections, by its own account, but for those in TIME-WAIT.
-    fn connections(&self) -> Result<Vec<String>>;
+    fn connections(&self) -> Result<Vec<Left>>;
+}
+
+/// A connection of a host.
+#[derive(Clone, Debug)]
+struct Left {
+    /// The client's port.
+    port: u16,
+    state: String,
 }
 
 /// Whether the slow checks are to run too: minutes.
@@ -102,6 +113,7 @@ fn examine(host: &dyn Host, stack: &'static str, family: Family) -> Result<()> {
             rows.push(Row::new(*kind, family, result)?);
         }
     }
+    let judgement = Record::of(stack).judge(&rows, family);
     for kind in Kind::ALL {
         serves(host, kind).with_context(|| format!("{} afterwards", kind.name()))?;
     }
@@ -110,8 +122,34 @@ fn examine(host: &dyn Host, stack: &'static str, family: Family) -> Result<()> {
         left = host.connections()?;
         Ok(left.is_empty())
     })
-    .with_context(|| left.join("\n"))?;
-    Record::of(stack).judge(&rows, family)
+    .with_context(|| {
+        let whose = |one: &Left| format!("{} {}", one.state, whose(&reports, one.port));
+        left.iter().map(whose).collect::<Vec<_>>().join("\n")
+    })?;
+    judgement
+}
+
+/// The check that had a connection from this port.
+fn whose(reports: &[(Kind, Finished)], port: u16) -> String {
+    let uses = |check: &Value| {
+        let conversations = check["conversations"].as_array();
+        conversations.is_some_and(|list| list.iter().any(|one| one["local"]["port"] == port))
+    };
+    let mut found = reports.iter().flat_map(|(kind, report)| {
+        report.of_type("check").filter(|check| uses(check)).map(|check| (*kind, check))
+    });
+    match found.next() {
+        Some((kind, check)) => {
+            let row = Row::new(kind, Family::V4, check);
+            format!(
+                "{} {}: {}",
+                kind.name(),
+                check["id"],
+                row.map(|row| row.account).unwrap_or_default()
+            )
+        }
+        None => format!("port {port}: none of the checks' (or a repetition)"),
+    }
 }
 
 /// The reports of one run against each server, all at the same time.

@@ -23,7 +23,7 @@ pub(super) struct Row {
     slow: bool,
     verdict: String,
     /// What came, and the segments, for whoever has to find out why.
-    account: String,
+    pub(super) account: String,
 }
 
 impl Row {
