@@ -38,6 +38,7 @@ use anyhow::Result;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -122,10 +123,13 @@ fn trial(case: Case, refusal: Option<String>, required: bool, not_run: &NotRun) 
     })
 }
 
-/// Whether a program can be run, or a device opened.
+/// Whether a program can be run, a device opened, or a file is there.
 fn is_installed(program: &str) -> bool {
     if program.starts_with("/dev/") {
         return OpenOptions::new().read(true).write(true).open(program).is_ok();
+    }
+    if program.starts_with('/') {
+        return Path::new(program).exists();
     }
     let mut command = Command::new(program);
     command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

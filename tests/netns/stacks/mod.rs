@@ -2,6 +2,7 @@
 //! recorded ones, and the stacks are well afterwards.
 
 mod linux;
+mod lwip;
 mod recorded;
 mod smol;
 mod tap;
@@ -18,7 +19,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 pub(crate) fn cases() -> Vec<Case> {
-    linux::cases().into_iter().chain(smol::cases()).collect()
+    [linux::cases(), smol::cases(), lwip::cases()].into_iter().flatten().collect()
 }
 
 /// What an application on a stack under test does.
