@@ -1,19 +1,25 @@
-/* Servers of every kind on lwIP, as Debian packages it, behind the TAP device that the environment
- * variable PRECONFIGURED_TAPIF names.
+/* Servers of every kind on lwIP, as Debian packages it, behind the TAP device of the first argument.
  *
  * Says "ready" once it serves. For each line on standard input it lists its connections but for
  * those in TIME-WAIT, one a line, "PORT STATE", and then a line with a dot. Ends with its input. */
 
+#include <fcntl.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "lwip/ip6_addr.h"
 #include "lwip/netif.h"
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/tcp.h"
 #include "lwip/tcpip.h"
-#include "netif/tapif.h"
+#include "netif/etharp.h"
+#include "lwip/ethip6.h"
 
 enum { BULK = 100000, PAGE = 3000, LINE = 26 };
 
@@ -144,13 +150,59 @@ static void serve(void) {
     }
 }
 
+/* The package has a driver of its own, but that one writes any frame of more than 592 bytes beyond
+ * the end of a buffer. */
+static int device;
+
+static err_t transmit(struct netif *netif, struct pbuf *frame) {
+    char buffer[1600];
+    u16_t length = pbuf_copy_partial(frame, buffer, sizeof buffer, 0);
+    (void)netif;
+    return write(device, buffer, length) == length ? ERR_OK : ERR_IF;
+}
+
+static void *receive(void *arg) {
+    struct netif *netif = arg;
+    char buffer[1600];
+    ssize_t length;
+    while ((length = read(device, buffer, sizeof buffer)) > 0) {
+        struct pbuf *frame = pbuf_alloc(PBUF_RAW, (u16_t)length, PBUF_RAM);
+        pbuf_take(frame, buffer, (u16_t)length);
+        if (netif->input(frame, netif) != ERR_OK)
+            pbuf_free(frame);
+    }
+    exit(1);
+}
+
+static err_t attach(struct netif *netif) {
+    static const u8_t address[] = { 2, 0, 0, 0, 0, 2 };
+    netif->name[0] = 't';
+    netif->name[1] = 'p';
+    netif->output = etharp_output;
+    netif->output_ip6 = ethip6_output;
+    netif->linkoutput = transmit;
+    netif->mtu = 1500;
+    netif->hwaddr_len = sizeof address;
+    memcpy(netif->hwaddr, address, sizeof address);
+    netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_MLD6 | NETIF_FLAG_LINK_UP;
+    return ERR_OK;
+}
+
+static int open_device(const char *name) {
+    struct ifreq request = { .ifr_flags = IFF_TAP | IFF_NO_PI };
+    strncpy(request.ifr_name, name, sizeof request.ifr_name - 1);
+    device = open("/dev/net/tun", O_RDWR);
+    return device >= 0 && ioctl(device, TUNSETIFF, &request) >= 0;
+}
+
 static void list(void) {
     for (struct tcp_pcb *pcb = tcp_active_pcbs; pcb != NULL; pcb = pcb->next)
         printf("%u %s\n", pcb->remote_port, tcp_debug_state_str(pcb->state));
     printf(".\n");
 }
 
-int main(void) {
+int main(int count, char **arguments) {
+    pthread_t thread;
     static struct netif netif;
     ip4_addr_t address, mask, gateway;
     ip6_addr_t address6;
@@ -158,6 +210,8 @@ int main(void) {
     char line[16];
 
     setvbuf(stdout, NULL, _IOLBF, 0);
+    if (count != 2 || !open_device(arguments[1]))
+        return 1;
     tcpip_init(NULL, NULL);
     IP4_ADDR(&address, 192, 0, 2, 2);
     IP4_ADDR(&mask, 255, 255, 255, 0);
@@ -165,7 +219,7 @@ int main(void) {
     IP6_ADDR(&address6, PP_HTONL(0x20010db8), 0, 0, PP_HTONL(2));
     ip6_addr_clear_zone(&address6);
     LOCK_TCPIP_CORE();
-    if (netif_add(&netif, &address, &mask, &gateway, NULL, tapif_init, tcpip_input) == NULL)
+    if (netif_add(&netif, &address, &mask, &gateway, NULL, attach, tcpip_input) == NULL)
         return 1;
     netif_set_default(&netif);
     netif_set_up(&netif);
@@ -176,6 +230,8 @@ int main(void) {
     netif_ip6_addr_set_state(&netif, index, IP6_ADDR_PREFERRED);
     serve();
     UNLOCK_TCPIP_CORE();
+    if (pthread_create(&thread, NULL, receive, &netif) != 0)
+        return 1;
     printf("ready\n");
     while (fgets(line, sizeof line, stdin) != NULL) {
         LOCK_TCPIP_CORE();

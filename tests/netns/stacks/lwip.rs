@@ -38,8 +38,7 @@ impl Lwip {
         let namespace = Namespace::new()?;
         let mut process = namespace.within(|| {
             let mut command = Command::new(&program);
-            command.env("PRECONFIGURED_TAPIF", TAP);
-            command.stdin(Stdio::piped()).stdout(Stdio::piped());
+            command.arg(TAP).stdin(Stdio::piped()).stdout(Stdio::piped());
             command.spawn().with_context(|| program.display().to_string())
         })?;
         let questions = process.stdin.take().context("its stdin")?;
@@ -63,7 +62,8 @@ fn program() -> Result<PathBuf> {
         let program = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("lwip-servers");
         let mut command = Command::new("cc");
         command.args(["-O1", "-Wall", "-Wextra", "-Werror", "-I/usr/include/lwip", "-o"]);
-        let output = command.arg(&program).args([SOURCE, "-llwip"]).output().context("cc")?;
+        let output =
+            command.arg(&program).args([SOURCE, "-llwip", "-lpthread"]).output().context("cc")?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         Ok(program)
     };
