@@ -30,6 +30,7 @@ mod silence;
 mod snapshot;
 mod sniffer;
 mod sockets;
+mod stacks;
 mod truth;
 mod tshark;
 mod tun;
@@ -40,6 +41,7 @@ use anyhow::Result;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -89,6 +91,7 @@ fn main() -> ExitCode {
         rtt::cases(),
         rtt_faults::cases(),
         rtt_capture::cases(),
+        stacks::cases(),
     ];
     let trials =
         cases.into_iter().flatten().map(|case| trial(case, refusal.clone(), required, &not_run));
@@ -125,10 +128,13 @@ fn trial(case: Case, refusal: Option<String>, required: bool, not_run: &NotRun) 
     })
 }
 
-/// Whether a program can be run, or a device opened.
+/// Whether a program can be run, a device opened, or a file is there.
 fn is_installed(program: &str) -> bool {
     if program.starts_with("/dev/") {
         return OpenOptions::new().read(true).write(true).open(program).is_ok();
+    }
+    if program.starts_with('/') {
+        return Path::new(program).exists();
     }
     let mut command = Command::new(program);
     command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

@@ -11,6 +11,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_shakedown");
 
@@ -31,6 +32,8 @@ pub(crate) struct Running {
     lines: Receiver<String>,
     errors: Option<JoinHandle<String>>,
     so_far: Vec<Value>,
+    /// The longest time between two lines.
+    longest_pause: Duration,
 }
 
 /// A binary that has come to its end.
@@ -85,7 +88,19 @@ impl Running {
             stderr.read_to_string(&mut text).ok();
             text
         });
-        Ok(Self { child, lines: lines_of(stdout), errors: Some(errors), so_far: Vec::new() })
+        Ok(Self {
+            child,
+            lines: lines_of(stdout),
+            errors: Some(errors),
+            so_far: Vec::new(),
+            longest_pause: patience::LONGEST,
+        })
+    }
+
+    /// Lets it say nothing for so long.
+    pub(crate) fn with_pauses(mut self, longest_pause: Duration) -> Self {
+        self.longest_pause = longest_pause;
+        self
     }
 
     /// Sends a signal.
@@ -109,7 +124,7 @@ impl Running {
     }
 
     fn next_event(&mut self) -> Result<Option<Value>> {
-        match self.lines.recv_timeout(patience::LONGEST) {
+        match self.lines.recv_timeout(self.longest_pause) {
             Ok(line) => {
                 let event: Value =
                     serde_json::from_str(&line).with_context(|| format!("not JSON: {line}"))?;

@@ -28,6 +28,12 @@ pub(crate) enum Habit {
     CollapsesAtEof,
     /// Resets at the end of file.
     ResetsAtEof,
+    /// Sends so many bytes by itself, reads to the end of file, then closes.
+    Bulk(usize),
+    /// Reads a request up to its empty line, answers with a body of so many bytes, closes.
+    Http(usize),
+    /// Sends a byte each second, as long as the other side takes them.
+    Tarpit,
     /// Closes after the end of file, but only when [`Server::release`] is called.
     ClosesWhenReleased,
 }
@@ -181,6 +187,18 @@ fn serve(mut stream: &TcpStream, shared: &Shared, habit: Habit) -> std::io::Resu
             to_end(stream)?;
             SockRef::from(stream).set_linger(Some(Duration::ZERO))
         }
+        Habit::Bulk(length) => {
+            stream.write_all(&vec![b'b'; length])?;
+            to_end(stream)
+        }
+        Habit::Http(body) => answer_request(stream, body),
+        Habit::Tarpit => {
+            while !shared.stopping.load(Ordering::SeqCst) {
+                stream.write_all(b"t")?;
+                patience::idle(Duration::from_secs(1));
+            }
+            Ok(())
+        }
         Habit::ClosesWhenReleased => {
             to_end(stream)?;
             let released = shared.released.0.lock().map_err(|_| std::io::ErrorKind::Other)?;
@@ -188,6 +206,24 @@ fn serve(mut stream: &TcpStream, shared: &Shared, habit: Habit) -> std::io::Resu
             wait.map(drop).map_err(|_| std::io::ErrorKind::Other.into())
         }
     }
+}
+
+/// As HTTP/1.0 has it: one request, one answer. Whoever asks nothing gets nothing.
+fn answer_request(mut stream: &TcpStream, body: usize) -> std::io::Result<()> {
+    let (mut request, mut buffer) = (Vec::<u8>::new(), [0u8; 4096]);
+    while !request.windows(4).any(|four: &[u8]| four == b"\r\n\r\n") {
+        let length = stream.read(&mut buffer)?;
+        if length == 0 {
+            break;
+        }
+        request.extend(&buffer[..length]);
+    }
+    if request.is_empty() {
+        return Ok(());
+    }
+    let mut answer = format!("HTTP/1.0 200 OK\r\nContent-Length: {body}\r\n\r\n").into_bytes();
+    answer.resize(answer.len() + body, b'h');
+    stream.write_all(&answer)
 }
 
 fn to_end(mut stream: &TcpStream) -> std::io::Result<()> {

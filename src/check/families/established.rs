@@ -223,7 +223,11 @@ async fn est_rst_inwindow(lab: Lab) -> Ruling {
 async fn challenged_rst(lab: &Lab, right_edge: bool) -> Ruling {
     let mut c = lab.established().await?;
     let (s, r) = (c.snd_nxt, c.rcv_nxt);
-    let offset = if right_edge { i64::from(c.their_window()).max(2) - 1 } else { 1 };
+    let window = i64::from(c.their_window());
+    if window < 2 {
+        return Err(not_applicable("the window has room for the exact number only"));
+    }
+    let offset = if right_edge { window - 1 } else { 1 };
     let challenge = |_: &Conversation, got: &Segment| {
         got.flags == Flags::ACK && got.ack == s && got.seq == r && got.payload.is_empty()
     };

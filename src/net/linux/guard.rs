@@ -168,10 +168,32 @@ fn silence(socket: &Socket, source: IpAddr, choice: GuardChoice) -> io::Result<G
         GuardChoice::MinTtl => minimum_ttl().map(|()| GuardKind::MinTtl),
         GuardChoice::Auto => match (filter(), minimum_ttl()) {
             (Ok(()), _) => Ok(GuardKind::Filter),
-            (Err(_), Ok(())) => Ok(GuardKind::MinTtl),
+            (Err(_), Ok(())) => {
+                // Where the kernel has it, it also keeps out what a small device on the same link
+                // sends with a TTL of 255. It needs no privilege, as a filter does on newer kernels.
+                let _ = demand_signature(socket, source);
+                Ok(GuardKind::MinTtl)
+            }
             (Err(error), Err(_)) => Err(error),
         },
     }
+}
+
+/// Makes the socket drop, without a word, every segment that is not signed with a key that nobody
+/// has (RFC 2385): what it listens for never comes signed.
+fn demand_signature(socket: &Socket, source: IpAddr) -> io::Result<()> {
+    // `struct tcp_md5sig`: for any peer of the family, by a prefix of no bits.
+    const ADDRESS: usize = 128;
+    const KEY: usize = 16;
+    /// `TCP_MD5SIG_FLAG_PREFIX`.
+    const BY_PREFIX: u8 = 1;
+    let family = if source.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    let mut bytes = [0; 216];
+    bytes[..2].copy_from_slice(&u16::try_from(family).map_err(io::Error::other)?.to_ne_bytes());
+    bytes[ADDRESS] = BY_PREFIX;
+    bytes[ADDRESS + 2] = KEY as u8;
+    getrandom::fill(&mut bytes[ADDRESS + 8..][..KEY]).map_err(io::Error::other)?;
+    sys::set_structure(socket.as_fd(), libc::IPPROTO_TCP, libc::TCP_MD5SIG_EXT, &bytes)
 }
 
 /// `BPF_RET | BPF_K`: with the operand 0 a program that drops everything.

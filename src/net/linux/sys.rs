@@ -65,6 +65,19 @@ pub(super) fn set_option(fd: BorrowedFd<'_>, level: i32, name: i32, value: i32) 
     .map(drop)
 }
 
+/// Sets a socket option that is a structure, given as its bytes.
+pub(super) fn set_structure(
+    fd: BorrowedFd<'_>,
+    level: i32,
+    name: i32,
+    bytes: &[u8],
+) -> io::Result<()> {
+    let size = libc::socklen_t::try_from(bytes.len()).map_err(io::Error::other)?;
+    // SAFETY: the pointer and the length describe live bytes, which the kernel only reads.
+    check(unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, bytes.as_ptr().cast(), size) })
+        .map(drop)
+}
+
 /// Binds a packet socket to `protocol` on the interface `index`; 0 is every interface.
 pub(super) fn bind_packet(fd: BorrowedFd<'_>, protocol: u16, index: i32) -> io::Result<()> {
     // SAFETY: all fields of `sockaddr_ll` are integers, for which zero is a value.

@@ -1,0 +1,56 @@
+//! The running kernel's TCP.
+
+use super::{Host, Kind, Left, examine};
+use crate::namespace::{Family, Link, Namespace, Topology};
+use crate::servers::Server;
+use crate::sockets::{self, KernelState};
+use crate::{Case, case};
+use anyhow::{Context, Result};
+use std::net::SocketAddr;
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for family in Family::BOTH {
+        let work = move || examine(&Linux::start(family)?, "linux", family);
+        cases.push(case(format!("check/linux/{}", family.name()), work));
+    }
+    cases
+}
+
+/// A namespace with a server of each kind.
+struct Linux {
+    topology: Topology,
+    servers: Vec<(Kind, Server)>,
+}
+
+impl Linux {
+    fn start(family: Family) -> Result<Self> {
+        let topology = Topology::new(Link::Veth)?;
+        let start = |kind: Kind| Ok((kind, Server::start(&topology, family, kind.habit())?));
+        let servers = Kind::ALL.into_iter().map(start).collect::<Result<_>>()?;
+        Ok(Self { topology, servers })
+    }
+}
+
+impl Host for Linux {
+    fn client(&self) -> &Namespace {
+        &self.topology.client
+    }
+
+    fn server(&self, kind: Kind) -> Result<SocketAddr> {
+        let found = self.servers.iter().find(|(other, _)| *other == kind);
+        Ok(found.context("no such server")?.1.address)
+    }
+
+    fn connections(&self) -> Result<Vec<Left>> {
+        let is_left = |entry: &&sockets::Entry| {
+            !matches!(entry.state, KernelState::Listen | KernelState::TimeWait)
+        };
+        let table = sockets::table(&self.topology.server)?;
+        let left = |entry: &sockets::Entry| Left {
+            port: entry.remote_port,
+            state: entry.state.rfc().to_owned(),
+        };
+        Ok(table.iter().filter(is_left).map(left).collect())
+    }
+}
