@@ -72,14 +72,16 @@ async fn unacknowledged_fin(lab: &Lab, old_acks: bool) -> Ruling {
     };
     c.advance(1);
     let mut times: Vec<Instant> = Vec::new();
-    if first.segment.has(Flags::FIN) {
-        times.push(first.stamp.at);
-    }
     let old = |c: &mut Conversation| {
         if old_acks {
             c.send(&ack().label("an old ACK: not of the FIN"));
         }
     };
+    // Merged with the ACK of ours or not, the first FIN is treated alike.
+    if first.segment.has(Flags::FIN) {
+        times.push(first.stamp.at);
+        old(&mut c);
+    }
     let fins = schedule::watch(&mut c, |got| got.has(Flags::FIN), old).await;
     times.extend(fins.iter().map(|got| got.stamp.at));
     if times.is_empty() {
