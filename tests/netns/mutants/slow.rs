@@ -29,7 +29,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "its FIN is never sent again",
         server: Kind::Echo,
         change: |wire, it| once(wire, it, bit::FIN, |_, _| ()),
-        red: &[("fin-retx", "warn"), ("fin-retx-dupack", "fail")],
+        red: &[("fin-retx", "fail"), ("fin-retx-dupack", "fail")],
     },
     Mutant {
         name: "its FIN is sent again without back-off",
@@ -56,7 +56,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         server: Kind::ClosesFirst,
         change: |wire, it| {
             let now = patience::now().map_or(0, |now| u32::try_from(now.as_secs()).unwrap_or(0));
-            if wire.flow.is_time_wait() && wire.flow.memory == 0 {
+            // Its ACK of our FIN is the last before the silence.
+            if !wire.to_server && wire.flow.our_fin.is_some() && wire.flow.memory == 0 {
                 wire.flow.memory = now;
             }
             let over = wire.flow.memory != 0 && now > wire.flow.memory + 10;
