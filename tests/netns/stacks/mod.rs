@@ -11,15 +11,16 @@ use self::recorded::{Record, Row};
 use crate::namespace::{Family, Namespace};
 use crate::run::{Finished, Privilege, Running};
 use crate::servers::Habit;
-use crate::{Case, patience};
+use crate::{Case, case, patience};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::thread;
 use std::time::Duration;
 
 pub(crate) fn cases() -> Vec<Case> {
-    [linux::cases(), smol::cases(), lwip::cases()].into_iter().flatten().collect()
+    vec![linux::case(), smol::case(), lwip::case()]
 }
 
 /// What an application on a stack under test does.
@@ -99,9 +100,33 @@ fn is_slow_wanted() -> bool {
     std::env::var_os("SHAKEDOWN_CHECK_SLOW").is_some_and(|value| value == "1")
 }
 
+/// A case for a stack: both families at the same time, since most of it is waiting.
+fn case_of<H: Host>(
+    stack: &'static str,
+    start: impl Fn(Family) -> Result<H> + Send + Sync + 'static,
+) -> Case {
+    case(format!("check/{stack}"), move || {
+        thread::scope(|scope| {
+            let start = &start;
+            let one = |family| scope.spawn(move || examine(&start(family)?, stack, family));
+            let found = Family::BOTH.map(one).map(|thread| match thread.join() {
+                Ok(result) => result.err().map(|error| format!("{error:#}")),
+                Err(_) => Some("panicked".to_owned()),
+            });
+            let wrong: Vec<String> = found.into_iter().flatten().collect();
+            ensure!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+            Ok(())
+        })
+    })
+}
+
 /// Runs the battery against all servers of a host at once, and judges host and verdicts.
 fn examine(host: &dyn Host, stack: &'static str, family: Family) -> Result<()> {
-    let mut options = vec!["--noisy", "--intrusive", "--yes", "--json"];
+    let mut options = vec!["--noisy", "--json"];
+    if stack == linux::NAME || is_slow_wanted() {
+        // On the others they take as long as everything else together.
+        options.extend(["--intrusive", "--yes"]);
+    }
     if is_slow_wanted() {
         options.push("--slow");
     }

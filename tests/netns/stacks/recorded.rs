@@ -149,11 +149,13 @@ impl Written {
         let mut different = Vec::new();
         for row in rows.iter().filter(|row| !self.allows(row)) {
             let (kind, family, id) = &row.key;
-            let recorded = self.rows.get(&row.key).map_or("nothing", |(verdict, _)| verdict);
-            different.push(format!(
-                "{kind} {family} {id}: recorded is {recorded}, found {}: {}",
-                row.verdict, row.account
-            ));
+            different.push(match self.rows.get(&row.key) {
+                None => format!("{kind} {family} {id}: {}, not recorded", row.verdict),
+                Some((recorded, _)) => format!(
+                    "{kind} {family} {id}: recorded is {recorded}, found {}: {}",
+                    row.verdict, row.account
+                ),
+            });
         }
         for key in self.rows.keys().filter(|key| key.1 == family.name()) {
             if !rows.iter().any(|row| row.key == *key) {

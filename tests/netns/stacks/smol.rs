@@ -1,9 +1,9 @@
 //! smoltcp, a TCP for small devices, behind a TAP device.
 
 use super::tap::{HOST_ADDRESSES, Place, TAP};
-use super::{BULK, Host, Kind, LINE, Left, PAGE, examine};
+use super::{BULK, Host, Kind, LINE, Left, PAGE, case_of};
 use crate::namespace::{Family, Namespace};
-use crate::{Case, case, patience};
+use crate::{Case, patience};
 use anyhow::{Context, Result, anyhow};
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::phy::{self, Medium, TunTapInterface};
@@ -22,15 +22,8 @@ const SPARE: usize = 32;
 /// Bytes that a socket holds in each direction.
 const BUFFER: usize = 16_384;
 
-pub(super) fn cases() -> Vec<Case> {
-    let mut cases = Vec::new();
-    for family in Family::BOTH {
-        let work = move || examine(&Smoltcp::start(family)?, "smoltcp", family);
-        cases.push(
-            case(format!("check/smoltcp/{}", family.name()), work).needing(&["/dev/net/tun"]),
-        );
-    }
-    cases
+pub(super) fn case() -> Case {
+    case_of("smoltcp", Smoltcp::start).needing(&["/dev/net/tun"])
 }
 
 /// A smoltcp host and the place from which it can be reached.
