@@ -129,8 +129,11 @@ fn now() -> Instant {
 fn listen(sockets: &mut SocketSet<'_>, applications: &mut Vec<Application>) {
     let state =
         |sockets: &SocketSet<'_>, one: &Application| sockets.get::<Socket<'_>>(one.socket).state();
-    applications.retain(|one| {
-        let over = state(sockets, one) == State::Closed;
+    applications.retain_mut(|one| {
+        let state = state(sockets, one);
+        // One that was half open and was reset listens again by itself.
+        let over = state == State::Closed || one.begun && state == State::Listen;
+        one.begun |= state != State::Listen;
         if over {
             // An empty one keeps the place taken.
             sockets.remove(one.socket);
@@ -157,6 +160,8 @@ fn socket(bytes: usize) -> Socket<'static> {
 struct Application {
     kind: Kind,
     socket: SocketHandle,
+    /// It has been more than listening.
+    begun: bool,
     heard: Vec<u8>,
     spoke: bool,
     /// What the socket has not taken yet.
@@ -165,7 +170,7 @@ struct Application {
 
 impl Application {
     const fn new(kind: Kind, socket: SocketHandle) -> Self {
-        Self { kind, socket, heard: Vec::new(), spoke: false, words: Vec::new() }
+        Self { kind, socket, begun: false, heard: Vec::new(), spoke: false, words: Vec::new() }
     }
 
     /// The connection, if there is one.
