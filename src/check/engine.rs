@@ -16,6 +16,8 @@ use crate::time::Instant;
 
 /// Repetitions of a check that failed; all of them have to fail too.
 const CONFIRMATIONS: u32 = 3;
+/// Canaries that have to stay silent before the target counts as dead.
+const CANARIES: u32 = 3;
 /// Slow checks that run at the same time: they mostly wait.
 const SLOW_AT_ONCE: usize = 12;
 
@@ -138,15 +140,19 @@ impl<S: CheckSink> Engine<S> {
 
     /// Whether the target still answers; why the run ends where it does not.
     fn ask_canary(&mut self) -> io::Result<Option<CutShort>> {
-        let lab = Lab::new(&self.core, &self.setting);
-        Ok(match self.drive(Box::pin(canary::sings(lab)))? {
-            Ok(true) => {
-                self.suspects.clear();
-                None
+        // A single one may be unlucky on a bad path.
+        for _ in 0..CANARIES {
+            let lab = Lab::new(&self.core, &self.setting);
+            match self.drive(Box::pin(canary::sings(lab)))? {
+                Ok(true) => {
+                    self.suspects.clear();
+                    return Ok(None);
+                }
+                Ok(false) => {}
+                Err(cut) => return Ok(Some(cut)),
             }
-            Ok(false) => Some(CutShort::Died(std::mem::take(&mut self.suspects))),
-            Err(cut) => Some(cut),
-        })
+        }
+        Ok(Some(CutShort::Died(std::mem::take(&mut self.suspects))))
     }
 
     /// Runs one future to its end.

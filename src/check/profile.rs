@@ -12,6 +12,8 @@ use crate::net::Dir;
 use crate::time::Instant;
 use crate::wire::{Flags, SeqNum, TcpOption};
 
+/// Half-open probes that tell whether there is a target.
+const FIRST: usize = 3;
 /// Half-open probes that tell the round trip and the loss of the path.
 const KNOCKS: usize = 10;
 /// Ports that are tried for one that is closed.
@@ -40,8 +42,13 @@ enum Part {
 pub(super) async fn calibrate(
     labs: impl Fn() -> Lab,
 ) -> Result<(PathProfile, ServerProfile), NoTarget> {
-    // One alone first: where nobody listens, there is nothing to be parallel about.
-    knock(labs()).await?;
+    // First, so that a target that is not there costs nobody anything. More than one, so that bad luck
+    // on a bad path is not taken for its absence.
+    let first = (0..FIRST).map(|_| -> Running<'static, _> { Box::pin(knock(labs())) }).collect();
+    let answers: Vec<Result<(Duration, u8), NoTarget>> = join(first).await;
+    if answers.iter().all(Result::is_err) {
+        return answers.into_iter().collect::<Result<Vec<_>, _>>().map(|_| Default::default());
+    }
     let mut parts: Vec<Running<'static, Part>> = Vec::new();
     for _ in 0..KNOCKS {
         let lab = labs();

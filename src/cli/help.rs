@@ -226,15 +226,16 @@ Selection:
   Without options, all checks run that are safe and quick. --only, --group and
   --skip narrow that down, together; names may have * and ?. Noisy and slow
   checks run with --noisy and --slow, or when --only names them exactly;
-  intrusive ones with --intrusive only, which asks on a terminal, or with --yes.
+  intrusive ones with --intrusive only, which asks on a terminal unless there
+  is --yes.
 
 Reports:
-  --json has every segment of every check, unless --quiet; its schema is in the
-  documentation of report::check::json. In TAP a warning is 'not ok' with TODO,
-  and what is inconclusive or not applicable is skipped; so it is in JUnit XML,
-  where warnings are notes. --baseline compares with an earlier --json: a check
-  is worse where it fails or warns and did not, or is tolerated and passed. To
-  become inconclusive is shown, and is not worse.
+  --json has every segment of every check, unless --quiet; its schema is in
+  the documentation of report::check::json. In TAP a warning is 'not ok' with
+  TODO, and what is inconclusive or not applicable is skipped; so it is in
+  JUnit XML, where warnings are notes. --baseline compares with an earlier
+  --json: a check is worse where it fails or warns and did not, or is
+  tolerated and passed. To become inconclusive is shown, and is not worse.
 
 Exit status:
   0  no MUST is broken, as far as it could be decided
@@ -303,9 +304,7 @@ mod tests {
 
     #[test]
     fn no_line_is_longer_than_a_narrow_terminal() {
-        for text in
-            [ROOT_SHORT, ROOT, HANDSHAKE, CLOSE, PROBE, RTT, CHECK, DOCTOR, DEMO, COMPLETIONS]
-        {
+        for text in [ROOT_SHORT, ROOT, HANDSHAKE, CLOSE, PROBE, CHECK, DOCTOR, DEMO, COMPLETIONS] {
             for line in text.lines() {
                 assert!(line.chars().count() <= 78, "{line}");
             }

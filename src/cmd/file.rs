@@ -81,6 +81,13 @@ pub(super) fn standard_output(what: &'static str) -> anyhow::Result<File> {
     Ok(descriptor.into())
 }
 
+/// Whether standard output is a pipe: behind it may be a pager, which owns the terminal.
+pub(super) fn standard_output_is_a_pipe() -> bool {
+    let descriptor = io::stdout().as_fd().try_clone_to_owned();
+    let metadata = descriptor.and_then(|descriptor| File::from(descriptor).metadata());
+    metadata.is_ok_and(|metadata| metadata.file_type().is_fifo())
+}
+
 /// A path for messages, in quotes.
 pub(super) fn shown(path: &Path) -> String {
     format!("'{}'", escaped(&path.to_string_lossy()))

@@ -6,11 +6,13 @@
 //! `SHAKEDOWN_REQUIRE_ALL=1` it is a failure.
 
 mod badinput;
+mod battery;
 mod capture;
 mod clocks;
 mod firewall;
 mod forge;
 mod loss;
+mod mutants;
 mod namespace;
 mod netlink;
 mod oracle;
@@ -33,6 +35,7 @@ mod truth;
 mod tshark;
 mod tun;
 mod verdicts;
+mod weather;
 
 use anyhow::Result;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -82,6 +85,8 @@ fn main() -> ExitCode {
         capture::cases(),
         clocks::cases(),
         loss::cases(),
+        mutants::cases(),
+        weather::cases(),
         verdicts::cases(),
         rtt::cases(),
         rtt_faults::cases(),

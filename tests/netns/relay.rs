@@ -25,6 +25,17 @@ use std::time::Duration;
 /// carried on; none is a loss. Everything else is carried on at once.
 pub(crate) type Policy = Box<dyn FnMut(bool, &Seen) -> Vec<Duration> + Send>;
 
+/// A packet that is carried on: when from now, to which end, and its bytes from the IP header on.
+pub(crate) struct Carried {
+    pub(crate) after: Duration,
+    pub(crate) to_server: bool,
+    pub(crate) packet: Vec<u8>,
+}
+
+/// Says for any packet, whether it goes to the server and its bytes from the network header on, what
+/// is carried on in its place.
+pub(crate) type Exchange = Box<dyn FnMut(bool, &[u8]) -> Vec<Carried> + Send>;
+
 /// Every segment at once.
 pub(crate) fn plain() -> Policy {
     Box::new(|_, _| vec![Duration::ZERO])
@@ -44,8 +55,18 @@ const RIGHT: &str = "right";
 const LENGTH_OF_ETHERNET: usize = 14;
 
 impl Relay {
-    /// Joins two namespaces by a relay.
-    pub(crate) fn start(policy: Policy) -> Result<Self> {
+    /// Joins two namespaces by a relay that loses, delays and repeats.
+    pub(crate) fn start(mut policy: Policy) -> Result<Self> {
+        Self::exchanging(Box::new(move |to_server, packet| {
+            let segment = sniffer::parse(packet);
+            let delays = segment.map_or(vec![Duration::ZERO], |it| policy(to_server, &it));
+            let carry = |after| Carried { after, to_server, packet: packet.to_vec() };
+            delays.into_iter().map(carry).collect()
+        }))
+    }
+
+    /// Joins two namespaces by a relay that changes what it carries.
+    pub(crate) fn exchanging(exchange: Exchange) -> Result<Self> {
         let middle = Namespace::new()?;
         let (stop, stopped) = UnixStream::pair()?;
         let mut thread = None;
@@ -54,7 +75,7 @@ impl Relay {
             client.within(|| netlink::add_veth_to(CLIENT_VETH, (LEFT, PEER_INDEX), handle))?;
             server.within(|| netlink::add_veth_to(SERVER_VETH, (RIGHT, PEER_INDEX + 1), handle))?;
             let cable = middle.within(Cable::new)?;
-            thread = Some(thread::spawn(move || cable.carry(policy, &stopped)));
+            thread = Some(thread::spawn(move || cable.carry(exchange, &stopped)));
             Ok(())
         })?;
         // Between the two there is no kernel that would finish a checksum.
@@ -103,7 +124,7 @@ impl Cable {
     }
 
     /// Carries frames until `stopped` is closed at its other end.
-    fn carry(self, mut policy: Policy, stopped: &UnixStream) {
+    fn carry(self, mut exchange: Exchange, stopped: &UnixStream) {
         let mut waiting: BinaryHeap<Reverse<Waiting>> = BinaryHeap::new();
         let mut buffer = vec![0u8; 1 << 16];
         for place in 0.. {
@@ -126,11 +147,15 @@ impl Cable {
                 continue;
             };
             let to_server = from.ifindex() == self.left.ifindex();
-            let frame = &buffer[..length];
-            let segment = frame.get(LENGTH_OF_ETHERNET..).and_then(sniffer::parse);
-            let delays = segment.map_or(vec![Duration::ZERO], |it| policy(to_server, &it));
-            let copies =
-                delays.into_iter().map(|delay| (now + delay, place, to_server, frame.to_vec()));
+            let Some((header, packet)) = buffer[..length].split_at_checked(LENGTH_OF_ETHERNET)
+            else {
+                continue;
+            };
+            let copies = exchange(to_server, packet).into_iter().map(|it| {
+                let header =
+                    if it.to_server == to_server { header.to_vec() } else { turned(header) };
+                (now + it.after, place, it.to_server, [header, it.packet].concat())
+            });
             waiting.extend(copies.map(Reverse));
         }
     }
@@ -144,4 +169,9 @@ impl Cable {
         ppoll(&mut ends, limit.map(TimeSpec::from_duration), None).ok();
         ends[1].any() == Some(false)
     }
+}
+
+/// An Ethernet header back to where it came from.
+fn turned(header: &[u8]) -> Vec<u8> {
+    [&header[6..12], &header[..6], &header[12..]].concat()
 }

@@ -50,15 +50,17 @@ async fn last_ack(lab: &Lab) -> Result<Conversation, Stop> {
 }
 
 /// Acknowledges the server's FIN until it stops coming; `false` where it does not stop.
-async fn ack_its_fin(lab: &Lab, c: &mut Conversation) -> bool {
+pub(super) async fn ack_its_fin(lab: &Lab, c: &mut Conversation) -> bool {
     c.take_fin();
     c.send(&ack().label("ACK of its FIN"));
-    // Longer than the first retransmission takes anywhere, by RFC 6298.
-    let quiet = Duration::from_millis(1500) + 2 * lab.rtt();
+    // Longer than the first retransmission takes anywhere, by RFC 6298; each further one takes twice as
+    // long, and would be missed by a wait that does not grow.
+    let mut quiet = Duration::from_millis(1500) + 2 * lab.rtt();
     for _ in 0..ACKS {
         if c.expect(quiet, |_, got| got.has(Flags::FIN)).await.is_none() {
             return true;
         }
+        quiet *= 2;
         c.send(&ack().label("ACK of its FIN, once more"));
     }
     false

@@ -139,7 +139,12 @@ async fn hole(lab: &Lab, ahead: &Seg, sent: &[u8], len: u32) -> Ruling {
     if let Some(early) = lab.ask(&mut c, ahead, lab.ack_window(), says).await
         && (early.segment.ack.is_after(s) || early.segment.has(Flags::FIN))
     {
-        return Ok(fail(format!("it was taken early: {}", c.notation(&early.segment))));
+        // A FIN alone says that the application was told of the end, or, on a path that loses, that the
+        // server closes by itself and was taken for another.
+        let acked = early.segment.ack.is_after(s);
+        let verdict =
+            if acked { Verdict::Fail } else { lab.on_silence(Class::Ordinary, Verdict::Fail) };
+        return Ok(found(verdict, format!("it was taken early: {}", c.notation(&early.segment))));
     }
     let fill = data(&sent[..5]).label("the missing five bytes");
     let filled = |_: &Conversation, got: &Segment| got.has(Flags::ACK) && got.ack.is_after(s);

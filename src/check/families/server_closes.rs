@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::close_states::ack_its_fin;
 use crate::check::finding::{Ruling, Stop, fail, found, info, pass};
 use crate::check::lab::{Class, Conversation, Lab, Running, ack, data, fin, join};
 use crate::check::{Check, check};
@@ -16,8 +17,6 @@ const CLOSE: Rule = Rule { rfc: 9293, section: "3.6", detail: "" };
 const EIGHTH: Rule = Rule { rfc: 9293, section: "3.10.7.4", detail: "eighth, check the FIN bit" };
 const SHLD_3: Rule = Rule { rfc: 9293, section: "3.6.1", detail: "SHLD-3" };
 
-/// Times that its FIN is acknowledged again before it counts that it goes on sending it.
-const ACKS: usize = 4;
 /// Ages at which a FIN-WAIT-2 is looked at, in seconds.
 const AGES: [u64; 10] = [5, 15, 30, 45, 55, 65, 85, 110, 140, 170];
 
@@ -38,18 +37,9 @@ check!(
 
 async fn server_fin(lab: Lab) -> Ruling {
     let mut c = lab.closed_by_server().await?;
-    c.take_fin();
-    c.send(&ack().label("ACK of its FIN"));
-    // Longer than the first retransmission takes anywhere, by RFC 6298.
-    let quiet = Duration::from_millis(1500) + 2 * lab.rtt();
-    let mut again = 0;
-    while c.expect(quiet, |_, got| got.has(Flags::FIN)).await.is_some() {
-        again += 1;
-        if again == ACKS {
-            let verdict = lab.on_silence(Class::Ordinary, Verdict::Fail);
-            return Ok(found(verdict, "its FIN comes again although we acknowledge it"));
-        }
-        c.send(&ack().label("ACK of its FIN, once more"));
+    if !ack_its_fin(&lab, &mut c).await {
+        let verdict = lab.on_silence(Class::Ordinary, Verdict::Fail);
+        return Ok(found(verdict, "its FIN comes again although we acknowledge it"));
     }
     let s = c.snd_nxt;
     let decides = |_: &Conversation, got: &Segment| {

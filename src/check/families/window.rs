@@ -64,7 +64,7 @@ async fn est_oow(lab: Lab) -> Ruling {
 /// A segment that must be answered by an ACK of SND.NXT and not be taken; `silence` is what its
 /// absence deserves.
 async fn answered(lab: &Lab, what: &Seg, silence: Verdict) -> Ruling {
-    let mut c = lab.ready().await?;
+    let mut c = lab.established().await?;
     let s = c.snd_nxt;
     let says = |_: &Conversation, got: &Segment| {
         got.has(Flags::RST) || got.has(Flags::ACK) && got.payload.is_empty()
@@ -167,7 +167,7 @@ async fn est_data_ack_ancient(lab: Lab) -> Ruling {
 }
 
 async fn ancient(lab: &Lab, what: &Seg) -> Ruling {
-    let mut c = lab.ready().await?;
+    let mut c = lab.established().await?;
     let s = c.snd_nxt;
     c.send(&what.clone().label("it acknowledges what is long past"));
     let answer =

@@ -164,7 +164,10 @@ impl Lab {
         let swallowed = match class {
             Class::Ordinary => false,
             Class::Stray => path.stray_answered == Some(false),
-            Class::OutOfWindow => path.out_of_window_answered == Some(false),
+            // A server that closes at once cannot be asked: what swallows strays swallows these too.
+            Class::OutOfWindow => {
+                !path.out_of_window_answered.or(path.stray_answered).unwrap_or(true)
+            }
         };
         if swallowed || self.is_lossy() { Verdict::Inconclusive } else { verdict }
     }

@@ -8,7 +8,7 @@ use super::conversation::Conversation;
 use super::core::Got;
 use super::segment::{ack, data, rst};
 use super::steps::Liveness;
-use crate::check::finding::Stop;
+use crate::check::finding::{Stop, inconclusive};
 use crate::event::{Step, Trigger};
 use crate::net::Dir;
 use crate::wire::{Flags, Segment};
@@ -55,6 +55,19 @@ impl Lab {
             }
         }
         Survival::Silent
+    }
+
+    /// As [`ready`](Self::ready), and the server is in ESTABLISHED for sure: data were acknowledged. Where
+    /// our last ACK is late, what is odd in ESTABLISHED meets SYN-RECEIVED, which has other rules.
+    ///
+    /// # Errors
+    /// As [`ready`](Self::ready); inconclusive where the connection does not bear data.
+    pub async fn established(&self) -> Result<Conversation, Stop> {
+        let mut c = self.ready().await?;
+        match self.liveness(&mut c).await {
+            Liveness::Alive => Ok(c),
+            _ => Err(inconclusive("the connection does not bear a few bytes")),
+        }
     }
 
     /// Sends an exact RST three times: one of them arrives.

@@ -78,7 +78,10 @@ impl Outputs {
         });
         let reader = out.closed();
         let report = report(args, environment, out, baseline.clone(), note);
-        let progress = environment.stderr_is_terminal && !environment.dumb && !args.output.quiet;
+        let progress = environment.stderr_is_terminal
+            && !environment.dumb
+            && !args.output.quiet
+            && !file::standard_output_is_a_pipe();
         let report: Box<dyn CheckSink> = if progress {
             let columns = || {
                 let size = terminal_size::terminal_size_of(io::stderr());

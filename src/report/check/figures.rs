@@ -9,6 +9,10 @@ use crate::report::units::duration;
 
 /// Columns of the longest id to which shorter ones are filled up.
 const ID: usize = 24;
+/// Gaps that grow by less than this are no back-off.
+const BACK_OFF: f64 = 1.2;
+/// A quotient beyond this is a rate.
+const RATE: f64 = 1000.0;
 /// Gaps of a schedule that are shown.
 const GAPS: usize = 12;
 
@@ -43,7 +47,7 @@ pub(super) fn items(figures: &[Figure], style: &Style) -> Vec<Span> {
         items.push(Span::plain(format!("{name} {}", value(&figure.value, style))));
         // A schedule without the factor by which it grows is hard to read.
         if let (FigureValue::Times(times), false) = (&figure.value, has_factor)
-            && let Some(factor) = growth(times)
+            && let Some(factor) = growth(times).filter(|factor| *factor >= BACK_OFF)
         {
             items.push(Span::plain(format!("back-off {}", times_sign(factor, style))));
         }
@@ -71,6 +75,9 @@ fn value(value: &FigureValue, style: &Style) -> String {
 }
 
 fn times_sign(factor: f64, style: &Style) -> String {
+    if factor >= RATE {
+        return format!("{factor:.0}");
+    }
     format!("{}{factor:.2}", if style.unicode { "×" } else { "x" })
 }
 

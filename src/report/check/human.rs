@@ -6,12 +6,15 @@ use std::io::{self, Write};
 use super::table::{self, Columns};
 use super::words::{home, text};
 use super::{Baseline, Verdicts, figures, head, summary};
-use crate::event::{CheckEnd, CheckEvent, CheckInfo, CheckResult, CheckRun, CheckSink, Group};
+use crate::event::{
+    CheckEnd, CheckEvent, CheckInfo, CheckResult, CheckRun, CheckSink, Cost, CutShort, Group,
+};
 use crate::report::human::paint::{Paint, Span};
 use crate::report::human::{Lines, Style, named};
 
 /// Prints a run for a person: each group of the table when all of it and of those before it is
-/// known, so that two runs are printed in the same order.
+/// known, so that two runs are printed in the same order. Slow checks come behind all others, so that
+/// nothing waits for them.
 #[derive(Debug)]
 pub struct CheckReporter<W> {
     out: W,
@@ -23,10 +26,13 @@ pub struct CheckReporter<W> {
     target: String,
     planned: Vec<&'static CheckInfo>,
     columns: Columns,
-    /// Groups that are still to be printed, in order.
-    ahead: Vec<Group>,
+    /// Groups that are still to be printed, in order; whether their quick checks or their slow ones.
+    ahead: Vec<Part>,
     results: BTreeMap<&'static str, CheckResult>,
 }
+
+/// The quick checks of a group, or the slow ones.
+type Part = (Group, bool);
 
 impl<W: Write> CheckReporter<W> {
     /// Writes to `out` in `style`: [`Style::verbosity`] 1 adds to every check what was expected and
@@ -91,45 +97,48 @@ impl<W: Write> CheckReporter<W> {
         self.planned.clone_from(&run.checks);
         self.columns = Columns::of(&run.checks);
         self.target = named(&run.name, run.target, true, &self.style).collect::<Vec<_>>().join(" ");
-        let is_planned = |group: &Group| run.checks.iter().any(|info| home(info) == Some(*group));
-        self.ahead = Group::ALL.into_iter().filter(is_planned).collect();
+        self.ahead = [false, true]
+            .into_iter()
+            .flat_map(|slow| Group::ALL.map(|group| (group, slow)))
+            .filter(|part| run.checks.iter().any(|info| is_of(info, *part)))
+            .collect();
         if self.style.quiet { Vec::new() } else { head::run(run, &self.style) }
     }
 
-    /// The planned checks of a group.
-    fn members(&self, group: Group) -> impl Iterator<Item = &'static CheckInfo> + use<'_, W> {
-        self.planned.iter().copied().filter(move |info| home(info) == Some(group))
+    /// The planned checks of a part.
+    fn members(&self, part: Part) -> impl Iterator<Item = &'static CheckInfo> + use<'_, W> {
+        self.planned.iter().copied().filter(move |info| is_of(info, part))
     }
 
     /// The groups that can be printed now.
     fn complete_groups(&mut self) -> Lines {
         let mut lines = Lines::new();
-        while let Some(group) = self.ahead.first().copied() {
-            if !self.members(group).all(|info| self.results.contains_key(info.id)) {
+        while let Some(part) = self.ahead.first().copied() {
+            if !self.members(part).all(|info| self.results.contains_key(info.id)) {
                 break;
             }
             self.ahead.remove(0);
-            lines.extend(self.group(group));
+            lines.extend(self.part(part));
         }
         lines
     }
 
-    fn group(&self, group: Group) -> Lines {
+    fn part(&self, part: Part) -> Lines {
         let results: Vec<&CheckResult> =
-            self.members(group).filter_map(|info| self.results.get(info.id)).collect();
+            self.members(part).filter_map(|info| self.results.get(info.id)).collect();
         if self.style.quiet || results.is_empty() {
             return Vec::new();
         }
-        table::group(group, &results, self.columns, &self.style)
+        let (group, slow) = part;
+        let title = format!("{}{}", group.title(), if slow { " (slow)" } else { "" });
+        table::group(title, &results, self.columns, &self.style)
     }
 
     fn end(&mut self, end: &CheckEnd) -> Lines {
         let style = self.style;
         // What an interruption left incomplete is shown as far as it came.
-        let mut lines: Lines = std::mem::take(&mut self.ahead)
-            .into_iter()
-            .flat_map(|group| self.group(group))
-            .collect();
+        let mut lines: Lines =
+            std::mem::take(&mut self.ahead).into_iter().flat_map(|part| self.part(part)).collect();
         let results: Vec<&CheckResult> =
             self.planned.iter().filter_map(|info| self.results.get(info.id)).collect();
         if !style.quiet {
@@ -144,7 +153,8 @@ impl<W: Write> CheckReporter<W> {
             lines.extend(summary::changes(&changes, baseline.name(), compared, &style));
         }
         lines.extend(summary::closing(end, &self.target, &style));
-        if !style.quiet && !self.note.is_empty() {
+        let nobody = matches!(end.cut_short, Some(CutShort::NoTarget(_)));
+        if !style.quiet && !nobody && !self.note.is_empty() {
             lines.push(vec![Span::new(self.note.as_str(), Paint::Dim)]);
         }
         if style.quiet && lines.first().is_some_and(Vec::is_empty) {
@@ -152,6 +162,11 @@ impl<W: Write> CheckReporter<W> {
         }
         lines
     }
+}
+
+/// Whether a check belongs to a part.
+fn is_of(info: &CheckInfo, (group, slow): Part) -> bool {
+    home(info) == Some(group) && (info.cost == Cost::Slow) == slow
 }
 
 impl<W: Write> CheckSink for CheckReporter<W> {

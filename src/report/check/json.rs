@@ -17,9 +17,10 @@
 //! **`check`**, each when its verdict stands: `id`; `title`; `rfc`, the rule that decides, as text;
 //! `rules`, all of them, each {`rfc`, `section`, `detail`, `url`}; `level` (`MUST`, `SHOULD`, `MAY`,
 //! `observation`); `cost` (`safe`, `noisy`, `intrusive`, `slow`); `groups`; `verdict` (`pass`, `info`,
-//! `tolerated`, `inconclusive`, `warn`, `fail`, `not-applicable`); `expected`; `observed`; `runs` (a
-//! failure is repeated); `elapsed_ns` of the first of them; `figures`, each {`name` and one of
-//! `value_ns`, `values_ns` (a schedule), `count`, `factor`, `word`}; and, not with `--quiet`:
+//! `tolerated`, `inconclusive`, `warn`, `fail`, `not-applicable`); `expected`; `why` it matters;
+//! `observed`; `runs` (a failure is repeated); `elapsed_ns` of the first of them; `figures`, each
+//! {`name` and one of `value_ns`, `values_ns` (a schedule), `count`, `factor`, `word`}; and, not with
+//! `--quiet`:
 //! `conversations`, each {`local`, `remote` {`addr`, `port`}, `iss`, `irs` once it is known}, and
 //! `evidence`, in order of time, each {`at_ns`, `clock`, `conversation` (which of them, from 0),
 //! `text` (packetdrill's notation, relative numbers), `label` (what it was sent for)}, with `dir`
@@ -31,9 +32,9 @@
 //! `was`, `now` (verdicts).
 //!
 //! **`summary`**, last: `outcome` (`complete`, `interrupted`, `deadline`, `no-target`, `died`,
-//! `local-interference`); `reason` of the last three, as text; `suspects`, the checks after which the target stopped
-//! answering; `interrupted`; `elapsed_ns`; `counts` {verdict: number}; `not_run`; `traffic` {`sent`,
-//! `received`: segments}.
+//! `local-interference`); `reason` of the last three, as text; `suspects`, the checks after which the
+//! target stopped answering; `interrupted`; `elapsed_ns`; `counts` {verdict: number}; `not_run`;
+//! `traffic` {`sent`, `received`: segments}.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};

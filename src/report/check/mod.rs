@@ -7,7 +7,7 @@ mod explain;
 mod figures;
 mod head;
 mod human;
-mod json;
+pub mod json;
 mod junit;
 mod ladder;
 mod list;

@@ -2,7 +2,7 @@
 
 use super::words::{self, VERDICT, clause};
 use super::{figures, ladder};
-use crate::event::{CheckInfo, CheckResult, Group, Verdict};
+use crate::event::{CheckInfo, CheckResult, Verdict};
 use crate::report::human::paint::{Paint, Span, blank, wrap, wrap_text};
 use crate::report::human::{Lines, Style};
 
@@ -41,12 +41,12 @@ pub(super) fn heading(columns: Columns) -> Lines {
 
 /// A group that is complete, or as far as it came.
 pub(super) fn group(
-    group: Group,
+    title: String,
     results: &[&CheckResult],
     columns: Columns,
     style: &Style,
 ) -> Lines {
-    let mut lines = vec![vec![Span::new(group.title(), Paint::Bold)]];
+    let mut lines = vec![vec![Span::new(title, Paint::Bold)]];
     for result in results {
         lines.extend(row(result, columns, style));
     }

@@ -8,8 +8,8 @@
 //! | field | |
 //! |---|---|
 //! | `v` | schema version, 1. Fields may be added within a version, never renamed or removed |
-//! | `type` | `run`, `segment`, `transition`, `confirmed`, `retracted`, `icmp`, `notice`, `probe`, `late`, `duplicate`, `statistics`, `interim`, `check`, `target`, `summary` |
-//! | `flow` | which connection or probe of the run, from 0; in records of `rtt` only where they are about one |
+//! | `type` | `run`, `segment`, `transition`, `confirmed`, `retracted`, `icmp`, `notice`, `probe`, `late`, `duplicate`, `statistics`, `interim`, `path`, `server`, `check`, `change`, `target`, `summary` |
+//! | `flow` | which connection or probe of the run, from 0; in records of `rtt` only where they are about one, in those of `check` never |
 //!
 //! What is absent is left out; it is never 0, `NaN` or `null`. Times are integer nanoseconds.
 //! `at_ns` counts from the first `run` record of the stream, on a monotonic axis, and may be
@@ -54,7 +54,8 @@
 //! `answered_by` {`addr`, `ttl`, `initial_ttl`, `hops`: the likely number of routers},
 //! `granted` (an offer), `icmp` (an ICMP error), `reason` of an `invalid`.
 //!
-//! **`check`** and **`target`** belong to the battery and the sweep.
+//! **`path`**, **`server`**, **`check`** and **`change`** are of the battery, whose schema is in
+//! [`crate::report::check::json`]; **`target`** belongs to the sweep.
 //!
 //! **`summary`**, always last, also after SIGINT: `outcome` (`open`, `refused`, `filtered`,
 //! `unreachable`, `prohibited`, `invalid`, `closed`, `reset`, `timeout`, `still-open`,

@@ -270,8 +270,9 @@ impl<W: Write> Sink for PcapngReporter<W> {
                 self.packet(flow, (Dir::Rx, *at), bytes, remark)
             }
             Event::Packet(packet) => {
-                let remark = Remark::plain(packet.remark.clone());
-                self.packet(flow, (packet.dir, packet.stamp), &packet.bytes, Some(remark))
+                let remark =
+                    (!packet.remark.is_empty()).then(|| Remark::plain(packet.remark.clone()));
+                self.packet(flow, (packet.dir, packet.stamp), &packet.bytes, remark)
             }
             Event::Transition(_)
             | Event::Confirmed { .. }

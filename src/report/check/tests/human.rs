@@ -75,8 +75,18 @@ fn the_order_of_the_report_is_that_of_the_table() {
     tell(&mut reporter, &[of(&testkit::UNSURE).unwrap().clone()]);
     tell(&mut reporter, &[of(&testkit::FOREIGN).unwrap().clone()]);
     tell(&mut reporter, &[of(&testkit::PASSES).unwrap().clone()]);
-    let before = String::from_utf8(reporter.into_inner()).unwrap();
-    assert!(!before.contains("tw-unsure") && !before.contains("syn-made-up"), "{before}");
+    let before = reporter.into_inner();
+    let text = String::from_utf8(before).unwrap();
+    assert!(!text.contains("tw-unsure") && !text.contains("syn-made-up"), "{text}");
+    // None waits for a slow check, whose place is behind all others.
+    let mut reporter = CheckReporter::new(Vec::new(), styled(80));
+    let is_slow =
+        |event: &CheckEvent| matches!(event, CheckEvent::Result(one) if one.info == &testkit::SEEN);
+    let end = events.len() - 1;
+    let quick: Vec<_> = events[..end].iter().filter(|one| !is_slow(one)).cloned().collect();
+    tell(&mut reporter, &quick);
+    let text = String::from_utf8(reporter.into_inner()).unwrap();
+    assert!(text.contains("tw-foreign") && !text.contains("fin-slow"), "{text}");
 }
 
 #[test]
