@@ -1,6 +1,7 @@
 //! The battery of `check` against whole TCP stacks with servers of every kind: its verdicts are the
 //! recorded ones, and the stacks are well afterwards.
 
+mod bad;
 mod linux;
 mod lwip;
 mod recorded;
@@ -20,7 +21,9 @@ use std::thread;
 use std::time::Duration;
 
 pub(crate) fn cases() -> Vec<Case> {
-    vec![linux::case(), smol::case(), lwip::case()]
+    let mut cases = vec![linux::case(), smol::case(), lwip::case()];
+    cases.extend(bad::cases());
+    cases
 }
 
 /// What an application on a stack under test does.
