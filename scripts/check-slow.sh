@@ -19,5 +19,4 @@ else
     want_header lwip/lwip/tcp.h=liblwip-dev
 fi
 SHAKEDOWN_CHECK_SLOW=1 SHAKEDOWN_REQUIRE_ALL=1 \
-    cargo test --locked --test netns -- --test-threads 3 --exact \
-    $(for stack in ${1:-linux smoltcp lwip}; do echo "check/$stack"; done)
+    cargo test --locked --test netns -- --test-threads 3 "check/verdicts/${1:-}"

@@ -7,6 +7,7 @@ mod lwip;
 mod recorded;
 mod smol;
 mod tap;
+mod witness;
 
 use self::recorded::{Record, Row};
 use crate::namespace::{Family, Namespace};
@@ -23,6 +24,7 @@ use std::time::Duration;
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = vec![linux::case(), smol::case(), lwip::case()];
     cases.extend(bad::cases());
+    cases.extend(witness::cases());
     cases
 }
 
@@ -108,7 +110,7 @@ fn case_of<H: Host>(
     stack: &'static str,
     start: impl Fn(Family) -> Result<H> + Send + Sync + 'static,
 ) -> Case {
-    case(format!("check/{stack}"), move || {
+    case(format!("check/verdicts/{stack}"), move || {
         thread::scope(|scope| {
             let start = &start;
             let one = |family| scope.spawn(move || examine(&start(family)?, stack, family));
