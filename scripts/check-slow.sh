@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs all that `check` has, the slow checks and the intrusive ones included, against the running
 # kernel, smoltcp and lwIP with servers of every kind, and compares the verdicts with the recorded
-# ones in tests/verdicts. Takes ten minutes, most of it waiting; for CI that is too long.
+# ones in tests/verdicts. Takes six minutes, most of it waiting; for CI that is too long.
 #
 # usage: scripts/check-slow.sh [--no-install] [STACK]
 #

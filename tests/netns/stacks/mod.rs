@@ -127,9 +127,10 @@ fn case_of<H: Host>(
 
 /// Runs the battery against all servers of a host at once, and judges host and verdicts.
 fn examine(host: &dyn Host, stack: &'static str, family: Family) -> Result<()> {
+    // On the other stacks the intrusive ones take as long as everything else together.
+    let seldom: &[&str] = if stack == linux::NAME { &["slow"] } else { &["slow", "intrusive"] };
     let mut options = vec!["--noisy", "--json"];
-    if stack == linux::NAME || is_slow_wanted() {
-        // On the others they take as long as everything else together.
+    if is_slow_wanted() || !seldom.contains(&"intrusive") {
         options.extend(["--intrusive", "--yes"]);
     }
     if is_slow_wanted() {
@@ -144,7 +145,7 @@ fn examine(host: &dyn Host, stack: &'static str, family: Family) -> Result<()> {
             rows.push(Row::new(*kind, family, result)?);
         }
     }
-    let judgement = Record::of(stack).judge(&rows, family);
+    let judgement = Record::of(stack, seldom).judge(&rows, family);
     for kind in Kind::ALL {
         serves(host, kind).with_context(|| format!("{} afterwards", kind.name()))?;
     }
