@@ -1,5 +1,6 @@
 //! Targets that are none: the report is clear, comes in bounded time, and has the right exit status.
 
+use super::side_by_side;
 use crate::firewall;
 use crate::namespace::{Family, Link, SERVER_VETH, Topology};
 use crate::run::{Finished, Privilege, Running};
@@ -11,21 +12,30 @@ use std::time::Duration;
 /// No run may take longer. Most of it is the patience for a host that may be slow.
 const BOUND: Duration = Duration::from_secs(120);
 
+/// A target that is none, and what is expected of a run.
+type Bad = (&'static str, fn(Family) -> Result<()>);
+
+const BAD: [Bad; 7] = [
+    ("closed", closed),
+    ("filtered", filtered),
+    ("prohibited", prohibited),
+    ("link down midway", |family| goes_away(family, true)),
+    ("filtered midway", |family| goes_away(family, false)),
+    ("resets all", resets_all),
+    ("tarpit", tarpit),
+];
+
 pub(super) fn cases() -> Vec<Case> {
-    let mut cases = Vec::new();
-    for family in Family::BOTH {
-        let name = |what: &str| format!("check/bad/{what}/{}", family.name());
-        cases.push(case(name("closed"), move || closed(family)));
-        cases.push(case(name("filtered"), move || filtered(family)));
-        cases.push(case(name("prohibited"), move || prohibited(family)).needing(&["nft"]));
-        cases.push(case(name("link_down"), move || goes_away(family, true)));
-        cases.push(
-            case(name("filtered_midway"), move || goes_away(family, false)).needing(&["nft"]),
-        );
-        cases.push(case(name("resets_all"), move || resets_all(family)).needing(&["nft"]));
-        cases.push(case(name("tarpit"), move || tarpit(family)));
-    }
-    cases
+    let of = |family: Family| {
+        case(format!("check/bad/{}", family.name()), move || all(family)).needing(&["nft"])
+    };
+    Family::BOTH.map(of).into()
+}
+
+/// All at the same time, each in a network of its own: most of it is waiting.
+fn all(family: Family) -> Result<()> {
+    let named = BAD.map(|(name, work)| (name.to_owned(), move || work(family)));
+    side_by_side(named)
 }
 
 /// Starts the battery.

@@ -111,18 +111,28 @@ fn case_of<H: Host>(
     start: impl Fn(Family) -> Result<H> + Send + Sync + 'static,
 ) -> Case {
     case(format!("check/verdicts/{stack}"), move || {
-        thread::scope(|scope| {
-            let start = &start;
-            let one = |family| scope.spawn(move || examine(&start(family)?, stack, family));
-            let found = Family::BOTH.map(one).map(|thread| match thread.join() {
-                Ok(result) => result.err().map(|error| format!("{error:#}")),
-                Err(_) => Some("panicked".to_owned()),
-            });
-            let wrong: Vec<String> = found.into_iter().flatten().collect();
-            ensure!(wrong.is_empty(), "{}", wrong.join("\n\n"));
-            Ok(())
-        })
+        let start = &start;
+        let one = |family: Family| {
+            (family.name().to_owned(), move || examine(&start(family)?, stack, family))
+        };
+        side_by_side(Family::BOTH.map(one))
     })
+}
+
+/// Does all of it at the same time; fails with everything that failed.
+fn side_by_side<const N: usize, W: FnOnce() -> Result<()> + Send>(
+    works: [(String, W); N],
+) -> Result<()> {
+    let wrong: Vec<String> = thread::scope(|scope| {
+        let working = works.map(|(name, work)| (name, scope.spawn(work)));
+        let ended = working.into_iter().filter_map(|(name, thread)| match thread.join() {
+            Ok(result) => result.err().map(|error| format!("{name}: {error:#}")),
+            Err(_) => Some(format!("{name}: panicked")),
+        });
+        ended.collect()
+    });
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    Ok(())
 }
 
 /// Runs the battery against all servers of a host at once, and judges host and verdicts.

@@ -1,7 +1,7 @@
 //! Verdicts against a witness that is not ours: what the target's kernel traced of its states and
 //! counted of its segments while the check ran.
 
-use super::Kind;
+use super::{Kind, side_by_side};
 use crate::namespace::{Family, Link, Topology};
 use crate::oracle::Oracle;
 use crate::run;
@@ -10,7 +10,6 @@ use crate::sockets::{self, KernelState};
 use crate::{Case, case};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use std::thread;
 
 /// What the kernel must have seen where the check passed.
 #[derive(Clone, Copy)]
@@ -57,20 +56,9 @@ pub(super) fn cases() -> Vec<Case> {
 
 /// All rows at the same time, each in a network of its own.
 fn confirmed(family: Family) -> Result<()> {
-    let wrong: Vec<String> = thread::scope(|scope| {
-        let of = |(id, kind, witness): (&'static str, Kind, Witness)| {
-            let work = scope.spawn(move || confirm(id, kind, witness, family));
-            (id, work)
-        };
-        let working = ROWS.map(of);
-        let ended = working.into_iter().map(|(id, work)| match work.join() {
-            Ok(result) => result.err().map(|error| format!("{id}: {error:#}")),
-            Err(_) => Some(format!("{id}: panicked")),
-        });
-        ended.flatten().collect()
-    });
-    ensure!(wrong.is_empty(), "{}", wrong.join("\n\n"));
-    Ok(())
+    let named =
+        ROWS.map(|(id, kind, witness)| (id.to_owned(), move || confirm(id, kind, witness, family)));
+    side_by_side(named)
 }
 
 fn confirm(id: &str, kind: Kind, witness: Witness, family: Family) -> Result<()> {
