@@ -50,6 +50,16 @@ want_python_module() {
     still_missing=("${still_missing[@]/python-module-$module/}")
 }
 
+# want_header FILE=PACKAGE: installs the package of a C header that is not there, by its path below
+# /usr/include.
+want_header() {
+    local file=/usr/include/${1%%=*} package=${1#*=}
+    [ ! -e "$file" ] || return 0
+    # A name that no program has, so that it counts as missing.
+    want "header-${1%%=*}=$package" || true
+    [ ! -e "$file" ] || still_missing=("${still_missing[@]/header-${1%%=*}/}")
+}
+
 # install_packages [sudo -n] -- PACKAGE...
 install_packages() {
     local as_root=()

@@ -17,6 +17,9 @@ if [ "${1:-}" != --no-install ]; then
     # Rules that drop chosen segments, a second opinion on our packets, and servers to talk to.
     want nft=nftables tshark=tshark ip=iproute2 python3=python3 \
         nginx=nginx-light redis-server=redis-server dropbear=dropbear-bin
+    # A third TCP for the battery to examine.
+    want cc=gcc
+    want_header lwip/lwip/tcp.h=liblwip-dev
     # A second opinion on the statistics. Without it they are recomputed all the same.
     want_python_module numpy=python3-numpy
 fi

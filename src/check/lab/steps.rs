@@ -19,6 +19,9 @@ const PROBES: u32 = 4;
 /// What a liveness probe says.
 const PROBE: &[u8] = b"ping";
 
+/// An answer that has not come to its end after so long is taken for all of it.
+const LONGEST_ANSWER: Duration = Duration::from_secs(10);
+
 /// Whether a connection lives.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Liveness {
@@ -42,24 +45,28 @@ impl Conversation {
         self.read(patience, |_| false).await;
     }
 
+    /// Whoever trickles a byte a second, or sends without end, is not read to the end: all of it
+    /// takes at most three times the patience.
     async fn read(&mut self, patience: Duration, enough: impl Fn(&Self) -> bool) {
+        let last = self.now() + patience * 3;
         let mut until = self.now() + patience;
         while self.peer_fin.is_none() && !self.was_reset && !enough(self) {
             let Some(got) = self.next_segment(until).await else { return };
             if !got.segment.payload.is_empty() {
                 self.send(&ack());
-                until = self.now() + patience;
+                until = (self.now() + patience).min(last);
             }
         }
     }
 
     /// Reads and acknowledges what comes until nothing has come for `quiet`.
     pub async fn drain_until_quiet(&mut self, quiet: Duration) {
+        let last = self.now() + (quiet * 3).max(LONGEST_ANSWER);
         let mut until = self.now() + quiet;
         while let Some(got) = self.next_segment(until).await {
             if !got.segment.payload.is_empty() {
                 self.send(&ack());
-                until = self.now() + quiet;
+                until = (self.now() + quiet).min(last);
             }
         }
     }

@@ -285,6 +285,29 @@ mod tests {
     }
 
     #[test]
+    fn a_ttl_of_255_does_not_pass_the_guard_of_a_process_without_capabilities() {
+        // In a thread of its own: it gives up its capabilities for good.
+        std::thread::spawn(|| {
+            crate::net::linux::privilege::drop_all().unwrap();
+            for source in [HERE, Ipv6Addr::LOCALHOST.into()] {
+                let guard = Guard::take(source, None, 0, GuardChoice::Auto).unwrap();
+                let socket =
+                    Socket::new(Domain::for_address(guard.address()), Type::STREAM, None).unwrap();
+                match source {
+                    IpAddr::V4(_) => socket.set_ttl_v4(255).unwrap(),
+                    IpAddr::V6(_) => socket.set_unicast_hops_v6(255).unwrap(),
+                }
+                let error = socket
+                    .connect_timeout(&guard.address().into(), Duration::from_millis(50))
+                    .unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{source}");
+            }
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
     fn a_port_in_use_is_named_and_a_dropped_guard_frees_it() {
         let other = TcpListener::bind((HERE, 0)).unwrap();
         let port = other.local_addr().unwrap().port();

@@ -1,20 +1,18 @@
 //! The running kernel's TCP.
 
-use super::{Host, Kind, Left, examine};
+use super::{Host, Kind, Left, case_of};
+use crate::Case;
 use crate::namespace::{Family, Link, Namespace, Topology};
 use crate::servers::Server;
 use crate::sockets::{self, KernelState};
-use crate::{Case, case};
 use anyhow::{Context, Result};
 use std::net::SocketAddr;
 
-pub(super) fn cases() -> Vec<Case> {
-    let mut cases = Vec::new();
-    for family in Family::BOTH {
-        let work = move || examine(&Linux::start(family)?, "linux", family);
-        cases.push(case(format!("check/linux/{}", family.name()), work));
-    }
-    cases
+/// The stack's name.
+pub(super) const NAME: &str = "linux";
+
+pub(super) fn case() -> Case {
+    case_of(NAME, Linux::start)
 }
 
 /// A namespace with a server of each kind.

@@ -168,8 +168,9 @@ static void *receive(void *arg) {
     while ((length = read(device, buffer, sizeof buffer)) > 0) {
         struct pbuf *frame = pbuf_alloc(PBUF_RAW, (u16_t)length, PBUF_RAM);
         pbuf_take(frame, buffer, (u16_t)length);
-        if (netif->input(frame, netif) != ERR_OK)
-            pbuf_free(frame);
+        /* Its queue may be full for a moment. Nothing is lost on this link. */
+        while (netif->input(frame, netif) != ERR_OK)
+            usleep(1000);
     }
     exit(1);
 }

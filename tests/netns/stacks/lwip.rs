@@ -1,9 +1,9 @@
 //! lwIP, the TCP of many embedded systems, as Debian packages it, behind a TAP device.
 
 use super::tap::{Place, TAP};
-use super::{Host, Kind, Left, examine};
+use super::{Host, Kind, Left, case_of};
+use crate::Case;
 use crate::namespace::{Family, Namespace};
-use crate::{Case, case};
 use anyhow::{Context, Result, anyhow, ensure};
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
@@ -13,14 +13,8 @@ use std::sync::{Mutex, OnceLock};
 
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/netns/stacks/lwip.c");
 
-pub(super) fn cases() -> Vec<Case> {
-    let mut cases = Vec::new();
-    for family in Family::BOTH {
-        let work = move || examine(&Lwip::start(family)?, "lwip", family);
-        let case = case(format!("check/lwip/{}", family.name()), work);
-        cases.push(case.needing(&["/dev/net/tun", "cc", "/usr/include/lwip/lwip/tcp.h"]));
-    }
-    cases
+pub(super) fn case() -> Case {
+    case_of("lwip", Lwip::start).needing(&["/dev/net/tun", "cc", "/usr/include/lwip/lwip/tcp.h"])
 }
 
 /// A process with lwIP in it, and the place from which it can be reached.

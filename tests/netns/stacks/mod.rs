@@ -1,25 +1,31 @@
 //! The battery of `check` against whole TCP stacks with servers of every kind: its verdicts are the
 //! recorded ones, and the stacks are well afterwards.
 
+mod bad;
 mod linux;
 mod lwip;
 mod recorded;
 mod smol;
 mod tap;
+mod witness;
 
 use self::recorded::{Record, Row};
 use crate::namespace::{Family, Namespace};
 use crate::run::{Finished, Privilege, Running};
 use crate::servers::Habit;
-use crate::{Case, patience};
+use crate::{Case, case, patience};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::thread;
 use std::time::Duration;
 
 pub(crate) fn cases() -> Vec<Case> {
-    [linux::cases(), smol::cases(), lwip::cases()].into_iter().flatten().collect()
+    let mut cases = vec![linux::case(), smol::case(), lwip::case()];
+    cases.extend(bad::cases());
+    cases.extend(witness::cases());
+    cases
 }
 
 /// What an application on a stack under test does.
@@ -99,9 +105,44 @@ fn is_slow_wanted() -> bool {
     std::env::var_os("SHAKEDOWN_CHECK_SLOW").is_some_and(|value| value == "1")
 }
 
+/// A case for a stack: both families at the same time, since most of it is waiting.
+fn case_of<H: Host>(
+    stack: &'static str,
+    start: impl Fn(Family) -> Result<H> + Send + Sync + 'static,
+) -> Case {
+    case(format!("check/verdicts/{stack}"), move || {
+        let start = &start;
+        let one = |family: Family| {
+            (family.name().to_owned(), move || examine(&start(family)?, stack, family))
+        };
+        side_by_side(Family::BOTH.map(one))
+    })
+}
+
+/// Does all of it at the same time; fails with everything that failed.
+fn side_by_side<const N: usize, W: FnOnce() -> Result<()> + Send>(
+    works: [(String, W); N],
+) -> Result<()> {
+    let wrong: Vec<String> = thread::scope(|scope| {
+        let working = works.map(|(name, work)| (name, scope.spawn(work)));
+        let ended = working.into_iter().filter_map(|(name, thread)| match thread.join() {
+            Ok(result) => result.err().map(|error| format!("{name}: {error:#}")),
+            Err(_) => Some(format!("{name}: panicked")),
+        });
+        ended.collect()
+    });
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    Ok(())
+}
+
 /// Runs the battery against all servers of a host at once, and judges host and verdicts.
 fn examine(host: &dyn Host, stack: &'static str, family: Family) -> Result<()> {
-    let mut options = vec!["--noisy", "--intrusive", "--yes", "--json"];
+    // On the other stacks the intrusive ones take as long as everything else together.
+    let seldom: &[&str] = if stack == linux::NAME { &["slow"] } else { &["slow", "intrusive"] };
+    let mut options = vec!["--noisy", "--json"];
+    if is_slow_wanted() || !seldom.contains(&"intrusive") {
+        options.extend(["--intrusive", "--yes"]);
+    }
     if is_slow_wanted() {
         options.push("--slow");
     }
@@ -114,7 +155,7 @@ fn examine(host: &dyn Host, stack: &'static str, family: Family) -> Result<()> {
             rows.push(Row::new(*kind, family, result)?);
         }
     }
-    let judgement = Record::of(stack).judge(&rows, family);
+    let judgement = Record::of(stack, seldom).judge(&rows, family);
     for kind in Kind::ALL {
         serves(host, kind).with_context(|| format!("{} afterwards", kind.name()))?;
     }

@@ -1,4 +1,5 @@
-//! The recorded verdicts: `tests/verdicts/STACK.txt`, those of slow checks in `STACK-slow.txt`.
+//! The recorded verdicts: `tests/verdicts/STACK.txt`, and `STACK-slow.txt` for the checks that run
+//! with `SHAKEDOWN_CHECK_SLOW=1` only: the slow ones, and on some stacks the intrusive ones.
 //!
 //! One line each: kind of server, address family, check, verdict. Where two verdicts are both right,
 //! they are written `a|b` by hand, with the reason behind a `#`. `SHAKEDOWN_RECORD=1` records what
@@ -20,7 +21,7 @@ type Key = (String, String, String);
 /// What a run found.
 pub(super) struct Row {
     key: Key,
-    slow: bool,
+    cost: String,
     verdict: String,
     /// What came, and the segments, for whoever has to find out why.
     pub(super) account: String,
@@ -40,7 +41,7 @@ impl Row {
         }
         Ok(Self {
             key: (kind.name().to_owned(), family.name().to_owned(), text("id")?),
-            slow: result["cost"] == "slow",
+            cost: text("cost")?,
             verdict: text("verdict")?,
             account,
         })
@@ -50,19 +51,22 @@ impl Row {
 /// The record of one stack.
 pub(super) struct Record {
     stack: &'static str,
+    /// What checks cost that do not run every time.
+    seldom: &'static [&'static str],
 }
 
 /// The families of a stack share a file.
 static WRITING: Mutex<()> = Mutex::new(());
 
 impl Record {
-    pub(super) const fn of(stack: &'static str) -> Self {
-        Self { stack }
+    pub(super) const fn of(stack: &'static str, seldom: &'static [&'static str]) -> Self {
+        Self { stack, seldom }
     }
 
     /// Compares what was found in one family with the record, or records it.
     pub(super) fn judge(&self, rows: &[Row], family: Family) -> Result<()> {
-        let (slow, quick): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.slow);
+        let (slow, quick): (Vec<&Row>, Vec<&Row>) =
+            rows.iter().partition(|row| self.seldom.contains(&row.cost.as_str()));
         let mut different = self.judge_file("", &quick, family)?;
         if !slow.is_empty() {
             different.extend(self.judge_file("-slow", &slow, family)?);
@@ -149,11 +153,13 @@ impl Written {
         let mut different = Vec::new();
         for row in rows.iter().filter(|row| !self.allows(row)) {
             let (kind, family, id) = &row.key;
-            let recorded = self.rows.get(&row.key).map_or("nothing", |(verdict, _)| verdict);
-            different.push(format!(
-                "{kind} {family} {id}: recorded is {recorded}, found {}: {}",
-                row.verdict, row.account
-            ));
+            different.push(match self.rows.get(&row.key) {
+                None => format!("{kind} {family} {id}: {}, not recorded", row.verdict),
+                Some((recorded, _)) => format!(
+                    "{kind} {family} {id}: recorded is {recorded}, found {}: {}",
+                    row.verdict, row.account
+                ),
+            });
         }
         for key in self.rows.keys().filter(|key| key.1 == family.name()) {
             if !rows.iter().any(|row| row.key == *key) {

@@ -1,9 +1,9 @@
 //! smoltcp, a TCP for small devices, behind a TAP device.
 
 use super::tap::{HOST_ADDRESSES, Place, TAP};
-use super::{BULK, Host, Kind, LINE, Left, PAGE, examine};
+use super::{BULK, Host, Kind, LINE, Left, PAGE, case_of};
 use crate::namespace::{Family, Namespace};
-use crate::{Case, case, patience};
+use crate::{Case, patience};
 use anyhow::{Context, Result, anyhow};
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::phy::{self, Medium, TunTapInterface};
@@ -22,15 +22,8 @@ const SPARE: usize = 32;
 /// Bytes that a socket holds in each direction.
 const BUFFER: usize = 16_384;
 
-pub(super) fn cases() -> Vec<Case> {
-    let mut cases = Vec::new();
-    for family in Family::BOTH {
-        let work = move || examine(&Smoltcp::start(family)?, "smoltcp", family);
-        cases.push(
-            case(format!("check/smoltcp/{}", family.name()), work).needing(&["/dev/net/tun"]),
-        );
-    }
-    cases
+pub(super) fn case() -> Case {
+    case_of("smoltcp", Smoltcp::start).needing(&["/dev/net/tun"])
 }
 
 /// A smoltcp host and the place from which it can be reached.
@@ -136,8 +129,11 @@ fn now() -> Instant {
 fn listen(sockets: &mut SocketSet<'_>, applications: &mut Vec<Application>) {
     let state =
         |sockets: &SocketSet<'_>, one: &Application| sockets.get::<Socket<'_>>(one.socket).state();
-    applications.retain(|one| {
-        let over = state(sockets, one) == State::Closed;
+    applications.retain_mut(|one| {
+        let state = state(sockets, one);
+        // One that was half open and was reset listens again by itself.
+        let over = state == State::Closed || one.begun && state == State::Listen;
+        one.begun |= state != State::Listen;
         if over {
             // An empty one keeps the place taken.
             sockets.remove(one.socket);
@@ -164,6 +160,8 @@ fn socket(bytes: usize) -> Socket<'static> {
 struct Application {
     kind: Kind,
     socket: SocketHandle,
+    /// It has been more than listening.
+    begun: bool,
     heard: Vec<u8>,
     spoke: bool,
     /// What the socket has not taken yet.
@@ -172,7 +170,7 @@ struct Application {
 
 impl Application {
     const fn new(kind: Kind, socket: SocketHandle) -> Self {
-        Self { kind, socket, heard: Vec::new(), spoke: false, words: Vec::new() }
+        Self { kind, socket, begun: false, heard: Vec::new(), spoke: false, words: Vec::new() }
     }
 
     /// The connection, if there is one.
