@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::check::finding::{
     Ruling, fail, found, inconclusive, info, not_applicable, pass, tolerated,
 };
-use crate::check::lab::{Class, Conversation, Got, Lab, Liveness, Seg, data, fin, seg};
+use crate::check::lab::{Class, Conversation, Got, Lab, Liveness, Seg, ack, data, fin, seg};
 use crate::check::{Check, check};
 use crate::event::{CheckInfo, Cost, Finding, Group, Level, Rule, Verdict};
 use crate::wire::{Flags, Segment};
@@ -121,11 +121,7 @@ async fn fin_reply(lab: Lab) -> Ruling {
         return Err(inconclusive("our FIN was not acknowledged"));
     };
     let merged = acked.segment.has(Flags::FIN);
-    let theirs = if merged {
-        Some(acked.clone())
-    } else {
-        c.expect(lab.server_window(), |_, got| got.has(Flags::FIN | Flags::ACK)).await
-    };
+    let theirs = if merged { Some(acked.clone()) } else { read_to_fin(&lab, &mut c).await };
     let finding = match theirs {
         Some(theirs) => {
             let dwell = theirs.stamp.at.since(acked.stamp.at);
@@ -139,6 +135,24 @@ async fn fin_reply(lab: Lab) -> Ruling {
         )),
     };
     Ok(timed(finding, "ack-of-fin", after))
+}
+
+/// The segment with the server's FIN. What it says before is acknowledged, or it could not go on.
+async fn read_to_fin(lab: &Lab, c: &mut Conversation) -> Option<Got> {
+    let mut until = lab.time() + lab.server_window();
+    while let Some(got) = c.next_segment(until).await {
+        if got.segment.has(Flags::FIN) {
+            return Some(got);
+        }
+        if c.was_reset {
+            return None;
+        }
+        if !got.segment.payload.is_empty() {
+            c.send(&ack());
+            until = lab.time() + lab.server_window();
+        }
+    }
+    None
 }
 
 check!(
@@ -268,12 +282,16 @@ async fn fin_badcsum(lab: Lab) -> Ruling {
 async fn not_taken(lab: &Lab, what: &Seg, answered: bool) -> Ruling {
     let mut c = lab.established().await?;
     let s = c.snd_nxt;
+    // What an application says, or says again, is no answer.
+    let says = |_: &Conversation, got: &Segment| {
+        let pure = got.flags == Flags::ACK && got.payload.is_empty();
+        pure || got.has(Flags::RST) || got.has(Flags::ACK) && got.ack.is_after(s)
+    };
     let got = if answered {
-        let says = |_: &Conversation, got: &Segment| got.flags.intersects(Flags::ACK | Flags::RST);
         lab.ask(&mut c, what, lab.now_window(), says).await
     } else {
         c.send(what);
-        c.expect(lab.now_window(), |_, got| got.flags.intersects(Flags::ACK | Flags::RST)).await
+        c.expect(lab.now_window(), says).await
     };
     if let Some(got) = &got
         && (got.segment.has(Flags::RST) || got.segment.ack.is_after(s))

@@ -56,11 +56,18 @@ fn backoff(gaps: &[Duration]) -> Option<f64> {
     (!factors.is_empty()).then(|| mean(&factors))
 }
 
-/// Whether every gap is about twice the one before, as long as no maximum is reached. The first may be
-/// that of a tail loss probe (RFC 8985 §7), which comes before the schedule begins.
+/// The gaps of the timer itself. The first may be that of a tail loss probe (RFC 8985 §7), which comes
+/// before the schedule begins.
+fn regular(gaps: &[Duration]) -> &[Duration] {
+    match gaps {
+        [_, rest @ ..] if !doubles(gaps) && doubles(rest) => rest,
+        _ => gaps,
+    }
+}
+
+/// Whether every gap is about twice the one before, as long as no maximum is reached.
 fn doubles(gaps: &[Duration]) -> bool {
-    let doubles = |gaps: &[Duration]| gaps.windows(2).all(is_doubling);
-    doubles(gaps) || doubles(&gaps[1..])
+    gaps.windows(2).all(is_doubling)
 }
 
 fn is_doubling(pair: &[Duration]) -> bool {
@@ -80,7 +87,7 @@ pub(super) fn judge(lab: &Lab, what: &str, times: &[Instant], needs_r2: bool) ->
     // Silence after the last one lasts at least until the next would have been due.
     let gave_up = sent + (2 * last).min(CAP.max(last));
     let count = gaps.len();
-    let finding = if !doubles(&gaps) {
+    let finding = if !doubles(regular(&gaps)) {
         let verdict = lab.on_silence(crate::check::lab::Class::Ordinary, Verdict::Warn);
         found(
             verdict,
@@ -93,7 +100,7 @@ pub(super) fn judge(lab: &Lab, what: &str, times: &[Instant], needs_r2: bool) ->
     } else {
         pass(format!("{count} repetitions of the {what}, each gap twice the one before"))
     };
-    let finding = match backoff(&gaps) {
+    let finding = match backoff(regular(&gaps)) {
         Some(factor) => finding.figure("backoff", FigureValue::Factor(factor)),
         None => finding,
     };

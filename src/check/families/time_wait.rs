@@ -284,7 +284,8 @@ async fn tw_syn_higher(lab: Lab) -> Ruling {
     let r = c.rcv_nxt;
     let what = syn().options(&[TcpOption::Mss(lab.setting().mss)]).label("SYN on the same ports");
     Ok(match reopen(&lab, &mut c, &what, FAR).await {
-        Reopened::Accepted(syn_ack) if syn_ack.seq.is_after(r) => {
+        // The largest number of the old connection is that of its FIN, one before `r`.
+        Reopened::Accepted(syn_ack) if syn_ack.seq.is_at_or_after(r) => {
             pass("a new connection, its initial number above the old one's last")
         }
         Reopened::Accepted(syn_ack) => fail(format!(
