@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::lab::{
-    Arrival, Conversation, Got, Lab, Offer, Opening, Running, ack, data, fin, join, usual_offer,
+    Arrival, Conversation, Got, Lab, Offer, Opening, Running, Survival, ack, data, fin, join,
+    usual_offer,
 };
 use crate::event::{ClosedPort, PathProfile, ServerProfile, Step, Trace, Trigger};
 use crate::net::Dir;
@@ -19,6 +20,8 @@ const KNOCKS: usize = 10;
 /// Connections that wait for what the server does by itself. On a bad path one of them may miss it, and
 /// every check would then take its close for a reset.
 const LISTENERS: usize = 3;
+/// Ordinary connections that are a measure for the odd ones.
+const CONTROLS: usize = 2;
 /// Ports that are tried for one that is closed.
 const CLOSED_TRIES: usize = 3;
 /// How long a server may take to say something by itself.
@@ -38,6 +41,8 @@ enum Part {
     Closed(ClosedPort),
     OutOfWindow(Option<bool>, Option<u8>),
     Server(ServerProfile),
+    /// Whether an ordinary connection was reset as soon as it said something.
+    Control(bool),
     Nothing,
 }
 
@@ -66,12 +71,16 @@ pub(super) async fn calibrate(
     for _ in 0..LISTENERS {
         parts.push(Box::pin(by_itself(labs())));
     }
+    for _ in 0..CONTROLS {
+        parts.push(Box::pin(control(labs())));
+    }
     parts.push(Box::pin(by_request(labs())));
     parts.push(Box::pin(after_eof(labs(), false)));
     parts.push(Box::pin(after_eof(labs(), true)));
 
     let mut path = PathProfile::default();
     let mut server = ServerProfile::default();
+    let mut controls = Vec::new();
     for part in join(parts).await {
         match part {
             Part::Knock(answer) => {
@@ -99,11 +108,16 @@ pub(super) async fn calibrate(
                 path.ttls[2] = ttl;
             }
             Part::Server(seen) => merge(&mut server, seen),
+            Part::Control(reset) => controls.push(reset),
             Part::Nothing => {}
         }
     }
     // What it says by itself is no answer, however late it came.
     server.answers_after_eof = server.answers_after_eof.saturating_sub(server.greets);
+    // One that closes by itself may reset what comes later.
+    server.resets_all = server.closes_first.is_none()
+        && controls.len() == CONTROLS
+        && controls.iter().all(|reset| *reset);
     Ok((path, server))
 }
 
@@ -192,6 +206,15 @@ async fn out_of_window(lab: Lab) -> Part {
     let what = ack().seq(FAR);
     let got: Option<Got> = lab.ask(&mut conversation, &what, lab.now_window(), wanted).await;
     Part::OutOfWindow(Some(got.is_some()), got.map(|got| got.ip.ttl))
+}
+
+/// An ordinary connection with a few bytes: what becomes of an odd one proves something only where
+/// this one lives.
+async fn control(lab: Lab) -> Part {
+    let Ok((mut conversation, _)) = lab.half_open(&usual_offer(lab.setting().mss)).await else {
+        return Part::Nothing;
+    };
+    Part::Control(matches!(lab.complete(&mut conversation).await, Survival::Gone(_)))
 }
 
 /// What the server does by itself.

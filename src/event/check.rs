@@ -396,6 +396,8 @@ pub struct ServerProfile {
     pub closes_after_fin: Option<Duration>,
     /// It resets in place of closing.
     pub resets: bool,
+    /// It resets any connection that says something, also an ordinary one.
+    pub resets_all: bool,
     /// It sends back what it gets.
     pub echoes: bool,
     /// Bytes that it answered to the request.

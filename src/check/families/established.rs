@@ -406,7 +406,11 @@ async fn dropped(lab: &Lab, what: &Seg) -> Ruling {
     let mut c = lab.established().await?;
     let s = c.snd_nxt;
     c.send(&what.clone().label("without ACK"));
-    let answer = |_: &Conversation, got: &Segment| got.flags.intersects(Flags::RST | Flags::ACK);
+    // What the application says, or says again, is no answer.
+    let answer = |_: &Conversation, got: &Segment| {
+        let pure = got.flags == Flags::ACK && got.payload.is_empty();
+        pure || got.has(Flags::RST) || got.has(Flags::ACK) && got.ack.is_after(s)
+    };
     let answer = c.expect(lab.now_window(), answer).await;
     if let Some(got) = &answer
         && (got.segment.has(Flags::RST) || got.segment.ack.is_after(s))

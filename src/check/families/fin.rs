@@ -296,7 +296,8 @@ async fn not_taken(lab: &Lab, what: &Seg, answered: bool) -> Ruling {
     if let Some(got) = &got
         && (got.segment.has(Flags::RST) || got.segment.ack.is_after(s))
     {
-        return Ok(fail(format!("it was taken: {}", c.notation(&got.segment))));
+        let what = if got.segment.has(Flags::RST) { "reset" } else { "it was taken" };
+        return Ok(fail(format!("{what}: {}", c.notation(&got.segment))));
     }
     Ok(match lab.liveness(&mut c).await {
         Liveness::Reset(got) => {

@@ -57,11 +57,16 @@ async fn isn_clock(lab: Lab) -> Ruling {
         warn("the same number every time")
     } else if steps.iter().all(|step| *step < CLOCK_STEP) {
         let observed =
-            format!("they grow by {:.2} to {:.2} million a second", least / 1e6, most / 1e6);
+            format!("they grow by {} to {} a second", per_second(least), per_second(most));
         pass(observed).figure("isn-rate", FigureValue::Factor(f64::midpoint(least, most)))
     } else {
         warn("they do not grow: unpredictable, but old duplicates may fit a new connection")
     })
+}
+
+/// A rate as a reader takes it in: a slow clock is not said to stand.
+fn per_second(rate: f64) -> String {
+    if rate >= 10_000.0 { format!("{:.2} million", rate / 1e6) } else { format!("{rate:.0}") }
 }
 
 /// Initial sequence numbers of connections on one four-tuple, one after the other, and when each came.

@@ -10,7 +10,9 @@ use std::time::Duration;
 use crate::check::finding::{
     Ruling, Stop, fail, found, gravest, inconclusive, info, not_applicable, pass, tolerated, warn,
 };
-use crate::check::lab::{Answer, Conversation, Got, Lab, Offer, Seg, ack, data, syn, usual_offer};
+use crate::check::lab::{
+    Answer, Class, Conversation, Got, Lab, Offer, Seg, ack, data, syn, usual_offer,
+};
 use crate::check::{Check, check};
 use crate::event::{CheckInfo, Cost, Group, Level, Rule, Trigger, Verdict};
 use crate::net::Dir;
@@ -340,6 +342,10 @@ async fn mss_nonsyn(lab: Lab) -> Ruling {
             let largest = lab.segments(Dir::Rx).iter().map(|got| got.payload.len()).max();
             match largest {
                 Some(largest) if largest > FEW => Ok(pass("large segments all the same")),
+                Some(largest) if largest > 0 => Ok(found(
+                    lab.on_silence(Class::Ordinary, Verdict::Warn),
+                    format!("segments of {largest} bytes at most since, and then nothing more"),
+                )),
                 _ => Err(inconclusive("this time the server sent too little")),
             }
         }

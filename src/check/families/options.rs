@@ -3,7 +3,9 @@
 use crate::check::finding::{
     Ruling, Stop, fail, found, gravest, inconclusive, not_applicable, pass, tolerated,
 };
-use crate::check::lab::{Answer, Conversation, Lab, Offer, Seg, ack, data, syn, usual_offer};
+use crate::check::lab::{
+    Answer, Conversation, Lab, Offer, Running, Seg, ack, data, join, syn, usual_offer,
+};
 use crate::check::{Check, check};
 use crate::event::{CheckInfo, Cost, Group, Level, Rule, Trigger, Verdict};
 use crate::net::Dir;
@@ -240,21 +242,27 @@ async fn opt_badlen(lab: Lab) -> Ruling {
         ("timestamps beyond the header", vec![8, 40, 0, 0]),
         ("MSS of length 3", vec![2, 3, 5, 0]),
     ];
-    let mut seen = Vec::new();
-    for (name, bytes) in variants {
-        let mut c = lab.conversation()?;
-        let what = syn().options(&[TcpOption::Malformed(bytes)]);
-        let came = match lab.provoke(&mut c, &what.label(name)).await {
-            Answer::SynAck(_) => "SYN-ACK",
-            Answer::Reset(_) => "RST",
-            Answer::Other(_) => "another segment",
-            Answer::Icmp => "an ICMP error",
-            Answer::Silence => "silence",
-        };
-        seen.push(format!("{name}: {came}"));
-    }
+    let runs: Vec<Running<'_, Result<String, Stop>>> = variants
+        .into_iter()
+        .map(|(name, bytes)| -> Running<'_, _> { Box::pin(bad_option(&lab, name, bytes)) })
+        .collect();
+    let seen: Vec<String> = join(runs).await.into_iter().collect::<Result<_, _>>()?;
     lab.still_open().await?;
     Ok(pass(seen.join("; ")))
+}
+
+/// What a SYN with such an option is answered with.
+async fn bad_option(lab: &Lab, name: &'static str, bytes: Vec<u8>) -> Result<String, Stop> {
+    let mut c = lab.conversation()?;
+    let what = syn().options(&[TcpOption::Malformed(bytes)]);
+    let came = match lab.provoke(&mut c, &what.label(name)).await {
+        Answer::SynAck(_) => "SYN-ACK",
+        Answer::Reset(_) => "RST",
+        Answer::Other(_) => "another segment",
+        Answer::Icmp => "an ICMP error",
+        Answer::Silence => "silence",
+    };
+    Ok(format!("{name}: {came}"))
 }
 
 check!(

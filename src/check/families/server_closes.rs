@@ -119,13 +119,21 @@ async fn finwait2_length(lab: Lab) -> Ruling {
         .map(|age| -> Running<'_, _> { Box::pin(is_in_fin_wait_2(&lab, *age)) })
         .collect();
     let mut there = 0;
-    let mut gone = None;
+    let (mut gone, mut refused) = (None, None);
     for (age, look) in AGES.iter().zip(join(looks).await) {
-        match look? {
-            Some(true) => there = *age,
-            Some(false) => gone = gone.or(Some(*age)),
-            None => {}
+        match look {
+            Ok(Some(true)) => there = *age,
+            Ok(Some(false)) => gone = gone.or(Some(*age)),
+            Ok(None) => {}
+            Err(stop) => refused = Some(stop),
         }
+    }
+    // One connection that failed leaves a gap; that all of them did is what there is to say.
+    if there == 0
+        && gone.is_none()
+        && let Some(stop) = refused
+    {
+        return Err(stop);
     }
     Ok(match gone {
         Some(gone) => info(format!("between {there} and {gone} s"))

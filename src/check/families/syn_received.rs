@@ -134,6 +134,7 @@ check!(
 );
 
 async fn synrcvd_badack(lab: Lab) -> Ruling {
+    lab.bears_connections()?;
     let low = bad_ack(&lab, -1, Class::Ordinary);
     let high = bad_ack(&lab, 1000, Class::OutOfWindow);
     let [low, high] = pair(join(vec![Box::pin(low), Box::pin(high)]).await)?;
@@ -220,6 +221,7 @@ check!(
 );
 
 async fn synrcvd_rst_inwindow(lab: Lab) -> Ruling {
+    lab.bears_connections()?;
     let mut c = half_open(&lab).await?;
     let end = c.snd_nxt;
     let challenge = |_: &Conversation, got: &Segment| got.flags == Flags::ACK && got.ack == end;
@@ -251,6 +253,7 @@ check!(
 );
 
 async fn synrcvd_rst_outside(lab: Lab) -> Ruling {
+    lab.bears_connections()?;
     let mut c = half_open(&lab).await?;
     let end = c.snd_nxt;
     c.send(&rst().seq(-1000).label("RST out of the window"));
@@ -295,7 +298,7 @@ fn waits_for_us(lab: &Lab) -> Result<(), crate::check::finding::Stop> {
     if lab.server().closes_first == Some(Trigger::Connect) {
         return Err(not_applicable("the server closes as soon as it is connected"));
     }
-    Ok(())
+    lab.bears_connections()
 }
 
 /// `what` comes instead of the ACK of the handshake, after a while.
@@ -355,6 +358,7 @@ check!(
 );
 
 async fn synrcvd_fin_noack(lab: Lab) -> Ruling {
+    lab.bears_connections()?;
     let mut c = half_open(&lab).await?;
     let end = c.snd_nxt;
     c.send(&seg(Flags::FIN).label("FIN without ACK"));
@@ -389,6 +393,7 @@ check!(
 );
 
 async fn synrcvd_oow(lab: Lab) -> Ruling {
+    lab.bears_connections()?;
     let mut c = half_open(&lab).await?;
     let end = c.snd_nxt;
     let decides = |_: &Conversation, got: &Segment| {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::check::finding::{
-    Ruling, Stop, fail, found, inconclusive, info, not_applicable, pass, warn,
+    Ruling, Stop, fail, found, gravest, inconclusive, info, not_applicable, pass, warn,
 };
 use crate::check::lab::{
     Arrival, Class, Conversation, Got, Lab, Offer, Running, Seg, ack, data, fin, join, rst, seg,
@@ -163,36 +163,26 @@ check!(
 
 async fn tw_old(lab: Lab) -> Ruling {
     let stimuli = [
-        ("old data", Class::Ordinary, data(b"old").seq(-4).label("old data")),
+        ("old data", Class::Ordinary, Verdict::Fail, data(b"old").seq(-4).label("old data")),
         (
             "an ACK out of the window",
             Class::OutOfWindow,
+            // Nobody waits for this answer but whoever has lost track.
+            Verdict::Warn,
             ack().seq(300_000).label("out of the window"),
         ),
     ];
-    let runs: Vec<Running<'_, _>> = stimuli
+    let runs: Vec<Running<'_, Ruling>> = stimuli
         .iter()
-        .map(|(name, class, what)| -> Running<'_, _> {
-            Box::pin(answered_in_time_wait(&lab, name, *class, what))
+        .map(|(_, class, silence, what)| -> Running<'_, _> {
+            Box::pin(answered_in_time_wait(&lab, *class, *silence, what))
         })
         .collect();
-    let mut seen = Vec::new();
-    for result in join(runs).await {
-        let (verdict, text) = result?;
-        if verdict != Verdict::Pass {
-            return Ok(found(verdict, text));
-        }
-        seen.push(text);
-    }
-    Ok(pass(seen.join("; ")))
+    let all = join(runs).await;
+    gravest(stimuli.iter().map(|(name, ..)| *name).zip(all).collect())
 }
 
-async fn answered_in_time_wait(
-    lab: &Lab,
-    name: &str,
-    class: Class,
-    what: &Seg,
-) -> Result<(Verdict, String), Stop> {
+async fn answered_in_time_wait(lab: &Lab, class: Class, silence: Verdict, what: &Seg) -> Ruling {
     let mut c = time_wait(lab, &usual(lab)).await?;
     let s = c.snd_nxt;
     let decides = |_: &Conversation, got: &Segment| {
@@ -200,10 +190,10 @@ async fn answered_in_time_wait(
     };
     Ok(match lab.ask(&mut c, what, lab.now_window(), decides).await {
         Some(got) if got.segment.has(Flags::RST) => {
-            (Verdict::Fail, format!("{name}: {}", c.notation(&got.segment)))
+            fail(format!("reset: {}", c.notation(&got.segment)))
         }
-        Some(_) => (Verdict::Pass, format!("{name}: acknowledged")),
-        None => (lab.on_silence(class, Verdict::Fail), format!("{name}: no answer")),
+        Some(_) => pass("acknowledged"),
+        None => found(lab.on_silence(class, silence), "no answer"),
     })
 }
 
@@ -318,6 +308,7 @@ check!(
 
 async fn tw_syn_lower(lab: Lab) -> Ruling {
     let mut c = time_wait(&lab, &plain(&lab)).await?;
+    let began = lab.time();
     let what = syn().options(&[TcpOption::Mss(lab.setting().mss)]).label("SYN on the same ports");
     match reopen(&lab, &mut c, &what, -FAR).await {
         Reopened::Accepted(syn_ack) => {
@@ -329,6 +320,9 @@ async fn tw_syn_lower(lab: Lab) -> Ruling {
     c.pause(Duration::from_millis(1200)).await;
     Ok(match ask_again(&lab, &mut c, "is it still there? our FIN again").await {
         Some(got) if !got.segment.has(Flags::RST) => pass("not accepted, and TIME-WAIT went on"),
+        Some(_) if is_over_by_itself(&lab, lab.time().since(began)).await? => {
+            return Err(inconclusive("its TIME-WAIT is over before one could see it"));
+        }
         Some(_) => fail("the SYN ended TIME-WAIT"),
         None => {
             // A firewall may have taken the SYN for the end of what it knew of the connection.
@@ -336,6 +330,14 @@ async fn tw_syn_lower(lab: Lab) -> Ruling {
             found(verdict, "after the SYN nothing answers our FIN")
         }
     })
+}
+
+/// Whether a TIME-WAIT to which nothing is done is over after `age`.
+async fn is_over_by_itself(lab: &Lab, age: Duration) -> Result<bool, Stop> {
+    let mut c = time_wait(lab, &plain(lab)).await?;
+    c.pause(age).await;
+    let got = ask_again(lab, &mut c, "another one, to compare: our FIN again").await;
+    Ok(got.is_some_and(|got| got.segment.has(Flags::RST)))
 }
 
 check!(
@@ -455,13 +457,21 @@ async fn tw_length(lab: Lab) -> Ruling {
         .map(|age| -> Running<'_, _> { Box::pin(is_in_time_wait(&lab, *age)) })
         .collect();
     let mut there = 0;
-    let mut gone = None;
+    let (mut gone, mut refused) = (None, None);
     for (age, look) in AGES.iter().zip(join(looks).await) {
-        match look? {
-            Some(true) => there = *age,
-            Some(false) => gone = gone.or(Some(*age)),
-            None => {}
+        match look {
+            Ok(Some(true)) => there = *age,
+            Ok(Some(false)) => gone = gone.or(Some(*age)),
+            Ok(None) => {}
+            Err(stop) => refused = Some(stop),
         }
+    }
+    // One connection that failed leaves a gap; that all of them did is what there is to say.
+    if there == 0
+        && gone.is_none()
+        && let Some(stop) = refused
+    {
+        return Err(stop);
     }
     let Some(gone) = gone else { return Ok(info(format!("more than {there} s"))) };
     let text = format!("between {there} and {gone} s");

@@ -150,6 +150,18 @@ impl Lab {
         Opening::Silence
     }
 
+    /// Nothing can be said against a server by what it does to odd segments where it does the same to
+    /// ordinary ones.
+    ///
+    /// # Errors
+    /// Not applicable where it resets every connection.
+    pub fn bears_connections(&self) -> Result<(), Stop> {
+        if self.server().resets_all {
+            return Err(not_applicable("the server resets every connection, also an ordinary one"));
+        }
+        Ok(())
+    }
+
     /// A connection to a server that waits for us: its greeting is read and acknowledged.
     ///
     /// # Errors
@@ -166,6 +178,7 @@ impl Lab {
         if self.server().closes_first == Some(Trigger::Connect) {
             return Err(not_applicable("the server closes as soon as it is connected"));
         }
+        self.bears_connections()?;
         let mut conversation = self.open_with(offer).await?;
         if self.server().greets > 0 {
             conversation.drain(self.server_window(), self.server().greets).await;

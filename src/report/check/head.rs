@@ -87,6 +87,7 @@ pub(super) fn server(server: &ServerProfile, style: &Style) -> Lines {
         (Some(Trigger::Request), _) => "closes first, once it has answered".to_owned(),
         (None, Some(dwell)) if dwell.is_zero() => "closes at once after our FIN".to_owned(),
         (None, Some(dwell)) => format!("closes {} after our FIN", duration(dwell, style.unicode)),
+        (None, None) if server.resets_all => "resets every connection".to_owned(),
         (None, None) if server.resets => "resets in place of closing".to_owned(),
         (None, None) => "does not close after our FIN".to_owned(),
     });

@@ -11,7 +11,7 @@
 //! {`port`, `refuses`}; `ttls` {`syn_ack`, `rst`, `ack`}; `asked`, `unanswered` (SYNs).
 //!
 //! **`server`**: `greets` (bytes sent by itself); `closes_first` (`connect`, `request`);
-//! `closes_after_fin_ns`; `resets`; `echoes`; `answers`, `answers_after_eof` (bytes); `timestamps`;
+//! `closes_after_fin_ns`; `resets`, `resets_all`; `echoes`; `answers`, `answers_after_eof` (bytes); `timestamps`;
 //! `window_scale`; `sack`; `mss`.
 //!
 //! **`check`**, each when its verdict stands: `id`; `title`; `rfc`, the rule that decides, as text;
@@ -258,6 +258,7 @@ struct Server {
     #[serde(skip_serializing_if = "Option::is_none")]
     closes_after_fin_ns: Option<u64>,
     resets: bool,
+    resets_all: bool,
     echoes: bool,
     answers: u64,
     answers_after_eof: u64,
@@ -279,6 +280,7 @@ impl Server {
             }),
             closes_after_fin_ns: server.closes_after_fin.map(nanos_of),
             resets: server.resets,
+            resets_all: server.resets_all,
             echoes: server.echoes,
             answers: server.answers,
             answers_after_eof: server.answers_after_eof,
