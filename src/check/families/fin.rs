@@ -137,8 +137,10 @@ async fn fin_reply(lab: Lab) -> Ruling {
     Ok(timed(finding, "ack-of-fin", after))
 }
 
-/// The segment with the server's FIN. What it says before is acknowledged, or it could not go on.
+/// The segment with the server's FIN. What it says before is acknowledged, or it could not go on; one
+/// that trickles for ever is not read for ever.
 async fn read_to_fin(lab: &Lab, c: &mut Conversation) -> Option<Got> {
+    let last = lab.time() + 3 * lab.server_window();
     let mut until = lab.time() + lab.server_window();
     while let Some(got) = c.next_segment(until).await {
         if got.segment.has(Flags::FIN) {
@@ -149,7 +151,7 @@ async fn read_to_fin(lab: &Lab, c: &mut Conversation) -> Option<Got> {
         }
         if !got.segment.payload.is_empty() {
             c.send(&ack());
-            until = lab.time() + lab.server_window();
+            until = (lab.time() + lab.server_window()).min(last);
         }
     }
     None
