@@ -36,6 +36,8 @@ Examples:
   shakedown rtt example.org:443
   # how a server opens, closes and aborts connections, by the clauses of TCP
   shakedown check example.org:80 --group fin
+  # which hosts of a network have a port open
+  shakedown sweep 192.0.2.0/24 -p 443
   # what this host can measure
   shakedown doctor
 
@@ -244,6 +246,44 @@ Exit status:
   2  nothing could be measured: a wrong usage, an unknown name, a missing
      privilege, a disturbance by this host itself, or an end by Ctrl-C or
      --deadline before the first verdict
+
+",
+    privileges!()
+);
+
+pub(super) const SWEEP: &str = concat!(
+    "\
+Examples:
+  # which hosts of a network have HTTPS; the rate is 1000 SYNs a second
+  shakedown sweep 192.0.2.0/24 -p 443
+  # faster, silent targets asked twice, answers to a file
+  shakedown sweep 10.0.0.0/16 -p 22,80,443 --rate 50k --passes 2 -j -o out.json
+  # addresses of what is open, for the next program
+  shakedown sweep 192.0.2.0/24 -p 80 --open-only | head
+  # open each connection, wait for first bytes, close it gracefully
+  shakedown sweep 192.0.2.0/24 -p 22 --banner
+  # the highest rate without loss
+  shakedown sweep --targets hosts.txt -p 443 --exclude-file never.txt --rate auto
+  # to be continued after a kill, by the same command
+  shakedown sweep 10.0.0.0/8 -p 443 --rate 100k -j -o out.json --resume state
+  # on four machines, and the proof that together they are all
+  shakedown sweep 10.0.0.0/8 -p 443 --seed 7 --shard 0/4 -j -o part0.json
+  shakedown sweep --merge part0.json part1.json part2.json part3.json
+
+Outcomes:
+  open         a SYN-ACK answered; it was reset, unless --no-rst
+  refused      a RST answered: the port is closed
+  unreachable  ICMP says that the host, network or port cannot be reached
+  prohibited   ICMP says that a firewall forbids it
+  closed       --full: both ends sent a FIN, and both were acknowledged
+  fin-ignored  --full: the server did not close its end in time
+  reset        --full: the server reset the connection once it was open
+
+Exit status:
+  0  the sweep is complete, and somebody answered
+  1  nobody answered, or it was cut short
+  2  nothing could be measured: a wrong usage, an unknown name, a missing
+     privilege, a disturbance by this host itself
 
 ",
     privileges!()

@@ -16,6 +16,7 @@ mod help;
 mod probe;
 mod rtt;
 pub mod shared;
+mod sweep;
 pub mod value;
 
 use std::path::PathBuf;
@@ -30,6 +31,10 @@ pub use expect::Expect;
 pub use handshake::HandshakeArgs;
 pub use probe::ProbeArgs;
 pub use rtt::{DisplayArg, MethodArg, ResultArgs, RttArgs, ScheduleArgs};
+pub use sweep::{
+    PaceArgs, PortRange, RateArg, SweepArgs, SweepOutputArgs, SweepProbeArgs, SweepSourceArgs,
+    SweepSpaceArgs, TransmitArg,
+};
 
 /// Speak TCP by hand, and see what both ends do
 ///
@@ -97,6 +102,16 @@ pub enum Command {
               mut_arg("pcap", |arg| arg.hide(true)), mut_arg("source_port", |arg| arg.hide(true)),
               mut_arg("ttl", |arg| arg.hide(true)), mut_arg("tos", |arg| arg.hide(true)))]
     Check(Box<CheckArgs>),
+
+    /// Probe many targets at the link's speed: networks, ranges, lists
+    ///
+    /// Sends a SYN to every port of every host, in an order that nobody can foretell, and proves each
+    /// answer by its acknowledgment number, without keeping anything of what was sent: memory does
+    /// not grow with the number of targets. Half-open by default; with --full every connection is
+    /// opened and closed by FIN. Ends with an account in which each target is open, refused,
+    /// unreachable or silent, and the sum is exact.
+    #[command(after_long_help = help::SWEEP)]
+    Sweep(Box<SweepArgs>),
 
     /// Say what this host can measure, and what is missing
     ///

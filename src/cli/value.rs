@@ -286,6 +286,27 @@ pub fn flows(text: &str) -> Result<u16, String> {
     number(text, 1, 256).map(|value| value as u16)
 }
 
+/// Reads the seed of a sweep's order: 0 to 2^64 - 1, decimal or `0x` hexadecimal.
+///
+/// # Errors
+/// A sentence that names the range.
+pub fn seed(text: &str) -> Result<u64, String> {
+    let value = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(digits) if !digits.starts_with('+') => u64::from_str_radix(digits, 16).ok(),
+        None if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok(),
+        _ => None,
+    };
+    value.ok_or_else(|| format!("write a number from 0 to {}", u64::MAX))
+}
+
+/// Reads how often a silent target is asked in all: 1 to 16.
+///
+/// # Errors
+/// A sentence that names the range.
+pub fn passes(text: &str) -> Result<u8, String> {
+    number(text, 1, 16).map(|value| value as u8)
+}
+
 /// Reads the number of a source port: 1 to 65535.
 ///
 /// # Errors

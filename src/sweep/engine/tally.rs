@@ -1,0 +1,98 @@
+//! Counts beside the ledger's: what was no answer, what came twice, how connections ended.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Found, SweepCloses, SweepOutcome};
+use crate::sweep::ledger::Credit;
+use crate::time::Instant;
+
+/// What is counted of what arrives. A checkpoint keeps it.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Tally {
+    /// Packets to our ports that proved nothing, by the reason.
+    pub rejected: BTreeMap<String, u64>,
+    /// RSTs that this host's kernel sent from our ports.
+    pub own_resets: u64,
+    /// Targets that a firewall spoke for.
+    pub prohibited: u64,
+    /// Whole connections by how they ended.
+    pub closed: u64,
+    /// Our FIN was acknowledged, theirs never came.
+    pub still_open: u64,
+    /// Our FIN was ignored.
+    pub fin_ignored: u64,
+    /// The peer reset it.
+    pub reset: u64,
+    /// With a banner.
+    pub banners: u64,
+    /// SYN-ACKs that came more than once.
+    pub repeated: u64,
+    /// First answers that came so late that they are a repetition of a lost one.
+    pub repaired: u64,
+    /// First answers of the first pass with a time that tells.
+    pub timed: u64,
+}
+
+/// An answer that comes this long after the SYN that it echoes is the peer's repetition of a lost one: its
+/// first comes after a second (RFC 6298 §2.1).
+pub(super) const REPETITION: Duration = Duration::from_millis(900);
+
+impl Tally {
+    /// Counts a packet that is no answer.
+    pub(super) fn reject(&mut self, why: &'static str) {
+        match self.rejected.get_mut(why) {
+            Some(count) => *count += 1,
+            None => drop(self.rejected.insert(why.to_owned(), 1)),
+        }
+    }
+
+    /// Counts a first answer, whose SYN left at `sent` where that came back.
+    pub(super) fn answered(&mut self, sent: Option<Instant>, at: Instant, _pass: u8) {
+        if let Some(sent) = sent {
+            self.timed += 1;
+            self.repaired += u64::from(at.since(sent) >= REPETITION);
+        }
+    }
+
+    /// Counts an answer that says nothing new.
+    pub(super) fn repeat(
+        &mut self,
+        credit: Credit,
+        _stamped: bool,
+        _sent: Option<Instant>,
+        _at: Instant,
+    ) {
+        match credit {
+            Credit::Unasked => self.reject("unasked"),
+            Credit::Duplicate => self.repeated += 1,
+            _ => {}
+        }
+    }
+
+    /// Counts how a whole connection ended.
+    pub(super) fn close(&mut self, found: &Found) {
+        let count = match found.outcome {
+            SweepOutcome::Closed => &mut self.closed,
+            SweepOutcome::StillOpen => &mut self.still_open,
+            SweepOutcome::FinIgnored => &mut self.fin_ignored,
+            SweepOutcome::Reset => &mut self.reset,
+            _ => return,
+        };
+        *count += 1;
+        self.banners += u64::from(found.banner.is_some());
+    }
+
+    /// Whole connections by how they ended.
+    pub(super) const fn closes(&self) -> SweepCloses {
+        SweepCloses {
+            closed: self.closed,
+            still_open: self.still_open,
+            fin_ignored: self.fin_ignored,
+            reset: self.reset,
+            banners: self.banners,
+        }
+    }
+}
