@@ -76,6 +76,23 @@ impl AddrRange {
         }
     }
 
+    /// Whether `addr` is one of its addresses.
+    #[must_use]
+    pub fn contains(&self, addr: IpAddr) -> bool {
+        // Of the same family: all IPv4 addresses are less than all of IPv6.
+        self.first() <= addr && addr <= self.last()
+    }
+
+    /// Whether it begins right behind `addr`.
+    #[must_use]
+    pub fn follows(&self, addr: IpAddr) -> bool {
+        match (self.0, addr) {
+            (Ends::V4(first, _), IpAddr::V4(addr)) => addr.to_bits().checked_add(1) == Some(first),
+            (Ends::V6(first, _), IpAddr::V6(addr)) => addr.to_bits().checked_add(1) == Some(first),
+            _ => false,
+        }
+    }
+
     /// Whether some of its addresses are of fe80::/10, which mean nothing without an interface
     /// (RFC 4007 §6).
     #[must_use]

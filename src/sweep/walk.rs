@@ -25,13 +25,17 @@
 //! there are few) gets its share of every run of positions, which makes the walk more even than chance.
 //!
 //! # Within a part
-//! Each part is walked by a Feistel network of its own: eight rounds over the two halves of
-//! the smallest number of bits that holds the part, at least four, with a folded 64 × 64 multiplication as the round function.
-//! A result outside the part is fed in again until it lies inside, which keeps it a permutation and
-//! takes fewer than two turns on average where the part has at least nine targets. The round keys are
-//! the output of SplitMix64, started with the seed. Only the seed and the numbers of hosts and ports
-//! enter, and only integer arithmetic is used: the same on every machine. The order is not meant to
-//! withstand an adversary who wants to predict it; cookies do not depend on it.
+//! Each part is walked by a Feistel network of its own: eight rounds, in turn over the high and the
+//! low half of the smallest number of bits that holds the part (at least four; the high half is the
+//! longer one), with a folded 64 × 64 multiplication as the round function. A result outside the part
+//! is fed in again until it lies inside, which keeps it a permutation and takes fewer than two turns
+//! on average from nine targets on.
+//!
+//! The keys are the output of SplitMix64 started with the seed, drawn in this order: one that turns
+//! the order of the parts, then for each part, in that order, two for each round. Only the seed and
+//! the numbers of hosts and ports enter, and only integer arithmetic is used: the walk is the same on
+//! every machine. It is not meant to withstand somebody who wants to predict it; no cookie depends on
+//! it.
 
 use super::space::Space;
 
@@ -41,9 +45,6 @@ const ROUNDS: usize = 8;
 /// Hosts from which five parts, wherever they are cut, keep neighbours apart: a part is then at least
 /// two hosts long.
 const MANY: u64 = 10;
-
-/// Most parts: one for each of nine hosts.
-const MAX_PARTS: usize = MANY as usize - 1;
 
 /// A keyed permutation of the targets of a space; see the [module](self).
 #[derive(Clone, Debug)]

@@ -110,16 +110,29 @@ proptest! {
     }
 }
 
+/// Computed by a second program, written in another language by the module's documentation.
 #[test]
 fn the_order_is_the_same_on_every_machine() {
     let first = |hosts, ports, seed| {
         let walk = Walk::over(hosts, ports, seed);
         [0, 1, 2, 3, walk.len() - 1].map(|position| walk.index_at(position))
     };
-    assert_eq!(first(65_536, 1, 1), [0; 5]);
-    assert_eq!(first(1 << 24, 1000, 2), [0; 5]);
-    assert_eq!(first(1 << 32, 65_535, u64::MAX), [0; 5]);
-    assert_eq!(first(7, 3, 0), [0; 5]);
+    assert_eq!(first(65_536, 1, 1), [37_963, 6_176, 50_481, 16_903, 28_286]);
+    assert_eq!(
+        first(1 << 24, 1000, 2),
+        [731_266_549, 6_899_572_349, 16_472_146_551, 4_496_165_697, 10_374_014_851]
+    );
+    assert_eq!(
+        first(1 << 32, 65_535, u64::MAX),
+        [
+            86_308_716_139_519,
+            183_765_930_641_758,
+            45_552_202_376_644,
+            153_743_638_128_499,
+            268_534_842_005_893
+        ]
+    );
+    assert_eq!(first(7, 3, 0), [20, 12, 8, 1, 5]);
 }
 
 #[test]
