@@ -1,0 +1,14 @@
+//! Many targets at the speed of the link, with nothing remembered about any of them.
+//!
+//! Hosts × ports are one [`space::Space`], whose targets are numbered. A [`walk::Walk`] is a keyed
+//! permutation of these numbers, which gives each target its position in the order of sending and
+//! back again, so that no list of targets is ever held.
+
+pub mod hosts;
+pub mod parse;
+pub mod ports;
+pub mod reserved;
+mod runs;
+pub mod shard;
+pub mod space;
+pub mod walk;
