@@ -24,6 +24,7 @@ pub mod event;
 pub mod net;
 pub mod report;
 pub mod stats;
+pub mod sweep;
 pub mod tcp;
 pub mod time;
 pub mod wire;
