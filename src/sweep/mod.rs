@@ -2,8 +2,16 @@
 //!
 //! Hosts × ports are one [`space::Space`], whose targets are numbered. A [`walk::Walk`] is a keyed
 //! permutation of these numbers, which gives each target its position in the order of sending and
-//! back again, so that no list of targets is ever held.
+//! back again, so that no list of targets is ever held. What arrives proves itself by a
+//! [`cookie::Cookie`]; the ledger credits each position once, in bounded memory.
+//!
+//! Everything but the engine's two threads is pure: bytes and instants come in, bytes and verdicts go
+//! out.
 
+pub mod answer;
+pub mod conversation;
+pub mod cookie;
+pub mod engine;
 pub mod hosts;
 pub mod parse;
 pub mod ports;
@@ -11,4 +19,7 @@ pub mod reserved;
 mod runs;
 pub mod shard;
 pub mod space;
+pub mod stamp;
+mod sum;
+pub mod template;
 pub mod walk;
