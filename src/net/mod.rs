@@ -1,6 +1,7 @@
 //! The kernel: the [`Wire`] that carries our packets, the guard that keeps the kernel's own TCP
 //! quiet, routes, privileges and signals. Everything here knows bytes and time, nothing of TCP.
 
+pub mod bulk;
 #[cfg(target_os = "linux")]
 pub mod linux;
 pub mod sim;

@@ -267,7 +267,7 @@ impl AsFd for Capture {
 }
 
 /// What the kernel says about a packet's checksum.
-const fn trust(status: u32) -> ChecksumTrust {
+pub(super) const fn trust(status: u32) -> ChecksumTrust {
     if status & (libc::TP_STATUS_CSUMNOTREADY | libc::TP_STATUS_CSUM_VALID) == 0 {
         ChecksumTrust::Verify
     } else {

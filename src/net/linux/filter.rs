@@ -20,23 +20,23 @@ const EXACT_PORTS: usize = 48;
 /// A range is widened to multiples of this, so that one more port rarely needs another program.
 const RANGE_STEP: u16 = 4096;
 
-const ACCEPT: u32 = 0x4_0000;
+pub(super) const ACCEPT: u32 = 0x4_0000;
 
-const LOAD_BYTE: u16 = code(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS);
-const LOAD_HALF: u16 = code(libc::BPF_LD | libc::BPF_H | libc::BPF_ABS);
-const LOAD_WORD: u16 = code(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS);
+pub(super) const LOAD_BYTE: u16 = code(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS);
+pub(super) const LOAD_HALF: u16 = code(libc::BPF_LD | libc::BPF_H | libc::BPF_ABS);
+pub(super) const LOAD_WORD: u16 = code(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS);
 const LOAD_BYTE_X: u16 = code(libc::BPF_LD | libc::BPF_B | libc::BPF_IND);
 const LOAD_HALF_X: u16 = code(libc::BPF_LD | libc::BPF_H | libc::BPF_IND);
 const LOAD_X_IHL: u16 = code(libc::BPF_LDX | libc::BPF_B | libc::BPF_MSH);
 const SET_X: u16 = code(libc::BPF_LDX | libc::BPF_IMM);
 const JUMP: u16 = code(libc::BPF_JMP | libc::BPF_JA);
-const IF_EQUAL: u16 = code(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K);
+pub(super) const IF_EQUAL: u16 = code(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K);
 const IF_AT_LEAST: u16 = code(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K);
 const IF_ABOVE: u16 = code(libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K);
 const IF_BITS: u16 = code(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K);
 const RETURN: u16 = code(libc::BPF_RET | libc::BPF_K);
 
-const PACKET_TYPE: u32 = ancillary(libc::SKF_AD_PKTTYPE);
+pub(super) const PACKET_TYPE: u32 = ancillary(libc::SKF_AD_PKTTYPE);
 const INTERFACE: u32 = ancillary(libc::SKF_AD_IFINDEX);
 const ETHER_TYPE: u32 = ancillary(libc::SKF_AD_PROTOCOL);
 
@@ -107,20 +107,47 @@ pub fn program(
     sources: &BTreeSet<IpAddr>,
     coverage: &Coverage,
 ) -> Vec<Instruction> {
+    whole(interfaces, sources, coverage, Leaving::All)
+}
+
+/// The program of a sweep: the same, but of what leaves only RSTs whose window is zero, as the
+/// kernel's own are. Ours, told apart by another window, would double the load.
+#[must_use]
+pub fn sweep_program(
+    interfaces: &[u32],
+    sources: &BTreeSet<IpAddr>,
+    coverage: &Coverage,
+) -> Vec<Instruction> {
+    whole(interfaces, sources, coverage, Leaving::Resets)
+}
+
+/// What is wanted of the packets that leave.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Leaving {
+    All,
+    Resets,
+}
+
+fn whole(
+    interfaces: &[u32],
+    sources: &BTreeSet<IpAddr>,
+    coverage: &Coverage,
+    leaving: Leaving,
+) -> Vec<Instruction> {
     let (v4, v6): (Vec<IpAddr>, Vec<IpAddr>) = sources.iter().partition(|it| it.is_ipv4());
     let mut program = Assembler::default();
     program.load(LOAD_WORD, INTERFACE);
     program.accept_only(interfaces.iter().copied());
     program.load(LOAD_WORD, ETHER_TYPE);
-    let v4 = block(|program| family_v4(program, &v4, coverage));
+    let v4 = block(|program| family_v4(program, &v4, coverage, leaving));
     program.when(IF_EQUAL, libc::ETH_P_IP.cast_unsigned(), &v4);
-    let v6 = block(|program| family_v6(program, &v6, coverage));
+    let v6 = block(|program| family_v6(program, &v6, coverage, leaving));
     program.when(IF_EQUAL, libc::ETH_P_IPV6.cast_unsigned(), &v6);
     program.done(0);
     program.0
 }
 
-fn family_v4(program: &mut Assembler, sources: &[IpAddr], coverage: &Coverage) {
+fn family_v4(program: &mut Assembler, sources: &[IpAddr], coverage: &Coverage, leaving: Leaving) {
     const PROTOCOL: u32 = 9;
     const FRAGMENT: u32 = 6;
     const SRC: u32 = 12;
@@ -128,8 +155,12 @@ fn family_v4(program: &mut Assembler, sources: &[IpAddr], coverage: &Coverage) {
     let tcp = block(|program| {
         program.load(LOAD_HALF, FRAGMENT);
         // No ports behind the first fragment: to user space, which shows it as what it is.
-        program.when(IF_BITS, 0x1fff, &block(|program| any_port(program, sources, SRC, DST)));
-        segments(program, sources, coverage, SRC, DST);
+        program.when(
+            IF_BITS,
+            0x1fff,
+            &block(|program| any_port(program, sources, [SRC, DST], leaving)),
+        );
+        segments(program, sources, coverage, [SRC, DST], leaving);
     });
     let icmp = block(|program| {
         program.load(LOAD_WORD, PACKET_TYPE);
@@ -152,12 +183,12 @@ fn family_v4(program: &mut Assembler, sources: &[IpAddr], coverage: &Coverage) {
     program.done(0);
 }
 
-fn family_v6(program: &mut Assembler, sources: &[IpAddr], coverage: &Coverage) {
+fn family_v6(program: &mut Assembler, sources: &[IpAddr], coverage: &Coverage, leaving: Leaving) {
     const NEXT_HEADER: u32 = 6;
     const SRC: u32 = 8;
     const DST: u32 = 24;
     const HEADER: u32 = 40;
-    let tcp = block(|program| segments(program, sources, coverage, SRC, DST));
+    let tcp = block(|program| segments(program, sources, coverage, [SRC, DST], leaving));
     let icmp = block(|program| {
         program.load(LOAD_WORD, PACKET_TYPE);
         program.when(
@@ -184,11 +215,21 @@ fn family_v6(program: &mut Assembler, sources: &[IpAddr], coverage: &Coverage) {
         libc::IPPROTO_DSTOPTS,
     ];
     program.accept_only(others.into_iter().map(i32::cast_unsigned));
-    any_port(program, sources, SRC, DST);
+    any_port(program, sources, [SRC, DST], leaving);
 }
 
-/// Ends with a verdict on a TCP segment whose header X points at.
-fn segments(program: &mut Assembler, sources: &[IpAddr], coverage: &Coverage, src: u32, dst: u32) {
+/// Ends with a verdict on a TCP segment whose header X points at, and whose addresses are at the
+/// two offsets.
+fn segments(
+    program: &mut Assembler,
+    sources: &[IpAddr],
+    coverage: &Coverage,
+    [src, dst]: [u32; 2],
+    leaving: Leaving,
+) {
+    const FLAGS: u32 = 13;
+    const RST: u32 = 4;
+    const WINDOW: u32 = 14;
     // The port first: then the program grows by the sum of ports and addresses, not their product.
     let side = |address, port| {
         block(|program| {
@@ -197,13 +238,29 @@ fn segments(program: &mut Assembler, sources: &[IpAddr], coverage: &Coverage, sr
             addressed(program, sources, address);
         })
     };
-    by_direction(program, &side(src, 0), &side(dst, 2));
+    let from_us = match leaving {
+        Leaving::All => side(src, 0),
+        Leaving::Resets => block(|program| {
+            program.load(LOAD_BYTE_X, FLAGS);
+            let reset = block(|program| {
+                program.load(LOAD_HALF_X, WINDOW);
+                program.when(IF_EQUAL, 0, &side(src, 0));
+            });
+            program.when(IF_BITS, RST, &reset);
+            program.done(0);
+        }),
+    };
+    by_direction(program, &from_us, &side(dst, 2));
 }
 
 /// Ends with a verdict on a packet whose ports cannot be read.
-fn any_port(program: &mut Assembler, sources: &[IpAddr], src: u32, dst: u32) {
+fn any_port(program: &mut Assembler, sources: &[IpAddr], [src, dst]: [u32; 2], leaving: Leaving) {
     let side = |address| block(|program| addressed(program, sources, address));
-    by_direction(program, &side(src), &side(dst));
+    let from_us = match leaving {
+        Leaving::All => side(src),
+        Leaving::Resets => block(|program| program.done(0)),
+    };
+    by_direction(program, &from_us, &side(dst));
 }
 
 fn by_direction(program: &mut Assembler, leaving: &[Instruction], arriving: &[Instruction]) {
@@ -237,7 +294,7 @@ fn addressed(program: &mut Assembler, sources: &[IpAddr], offset: u32) {
     program.done(0);
 }
 
-fn block(fill: impl FnOnce(&mut Assembler)) -> Vec<Instruction> {
+pub(super) fn block(fill: impl FnOnce(&mut Assembler)) -> Vec<Instruction> {
     let mut assembler = Assembler::default();
     fill(&mut assembler);
     assembler.0
@@ -246,24 +303,24 @@ fn block(fill: impl FnOnce(&mut Assembler)) -> Vec<Instruction> {
 /// Puts instructions one after another. Blocks are position-independent, since classic BPF jumps
 /// by distance and forwards only.
 #[derive(Default)]
-struct Assembler(Vec<Instruction>);
+pub(super) struct Assembler(pub(super) Vec<Instruction>);
 
 impl Assembler {
     fn push(&mut self, code: u16, operand: u32, yes: u8, no: u8) {
         self.0.push(Instruction { code, yes, no, operand });
     }
 
-    fn load(&mut self, code: u16, operand: u32) {
+    pub(super) fn load(&mut self, code: u16, operand: u32) {
         self.push(code, operand, 0, 0);
     }
 
-    fn done(&mut self, verdict: u32) {
+    pub(super) fn done(&mut self, verdict: u32) {
         self.push(RETURN, verdict, 0, 0);
     }
 
     /// Runs `then` where A compares with `operand`, or else goes on behind it. An unconditional
     /// jump crosses `then`, since a conditional one reaches only 255 instructions.
-    fn when(&mut self, comparison: u16, operand: u32, then: &[Instruction]) {
+    pub(super) fn when(&mut self, comparison: u16, operand: u32, then: &[Instruction]) {
         self.push(comparison, operand, 1, 0);
         self.load(JUMP, u32::try_from(then.len()).unwrap_or(u32::MAX));
         self.0.extend_from_slice(then);
@@ -296,4 +353,4 @@ impl Assembler {
 
 #[cfg(test)]
 #[path = "filter_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -9,15 +9,15 @@ const OUT: u8 = libc::PACKET_OUTGOING;
 const IN: u8 = libc::PACKET_HOST;
 
 /// A packet as the kernel's filter sees it.
-struct Seen<'a> {
-    bytes: &'a [u8],
-    kind: u8,
-    interface: u32,
+pub(in crate::net::linux) struct Seen<'a> {
+    pub(in crate::net::linux) bytes: &'a [u8],
+    pub(in crate::net::linux) kind: u8,
+    pub(in crate::net::linux) interface: u32,
 }
 
 /// Runs a program: the length that it accepts, 0 for a drop. `None` where the kernel would refuse
 /// it, or it runs off its end.
-fn run(program: &[Instruction], seen: &Seen<'_>) -> Option<u32> {
+pub(in crate::net::linux) fn run(program: &[Instruction], seen: &Seen<'_>) -> Option<u32> {
     let load = |at: u32, width: u32| -> Option<u32> {
         let at = usize::try_from(at).ok()?;
         let bytes = seen.bytes.get(at..at + usize::try_from(width).ok()?)?;
@@ -227,4 +227,29 @@ fn the_kernel_takes_every_program() {
         let program: Vec<SockFilter> = program.into_iter().map(Into::into).collect();
         socket.attach_filter(&program).unwrap();
     }
+}
+
+#[test]
+fn of_what_leaves_in_a_sweep_only_the_kernels_resets_pass() {
+    let coverage = Coverage::of(&[40000].into());
+    let program = sweep_program(&[7, 1], &sources(), &coverage);
+    for (ours, theirs) in [("192.0.2.1", "198.51.100.7"), ("2001:db8::1", "2001:db8::7")] {
+        let back = segment(theirs, 443, ours, 40000);
+        assert!(passes(&program, &back, IN) && !passes(&program, &back, OUT), "{ours}");
+        let probe = segment(ours, 40000, theirs, 443);
+        assert!(!passes(&program, &probe, OUT) && !passes(&program, &probe, IN), "{ours}");
+        let reset = |window: u8, port| {
+            let mut reset = segment(ours, port, theirs, 443);
+            let tcp = if reset[0] >> 4 == 4 { 20 } else { 40 };
+            (reset[tcp + 13], reset[tcp + 14], reset[tcp + 15]) = (0x14, 0, window);
+            reset
+        };
+        assert!(passes(&program, &reset(0, 40000), OUT), "{ours}: the kernel's");
+        assert!(!passes(&program, &reset(1, 40000), OUT), "{ours}: our own");
+        assert!(!passes(&program, &reset(0, 40001), OUT), "{ours}: another program's");
+        assert!(!passes(&program, &reset(0, 40000), IN), "{ours}");
+    }
+    let mut fragment = segment("192.0.2.1", 40000, "198.51.100.7", 443);
+    fragment[7] = 1;
+    assert!(!passes(&program, &fragment, OUT));
 }

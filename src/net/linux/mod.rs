@@ -8,6 +8,7 @@
 //! | [`filter`] | the capture's classic BPF program |
 //! | [`capture`] | packets of both directions with the kernel's stamps |
 //! | [`raw`] | sends packets as we built them |
+//! | [`bulk`] | sends and hears them by the hundred thousand |
 //! | [`clock`] | wall-clock stamps on the monotonic axis |
 //! | [`choice`] | which clock is wanted, and which an interface has |
 //! | [`hardware`] | an interface's own stamps on the monotonic axis |
@@ -23,6 +24,7 @@
 //! | `control` | reads the control messages that come with a packet |
 //! | `sys` | the system calls that no safe crate offers |
 
+pub mod bulk;
 pub mod capture;
 mod cards;
 pub mod choice;

@@ -147,7 +147,7 @@ impl AsFd for Sender {
 }
 
 /// The kernel's refusal in words.
-fn explain(cause: io::Error, to: SocketAddr, interface: &str, len: usize) -> io::Error {
+pub(super) fn explain(cause: io::Error, to: SocketAddr, interface: &str, len: usize) -> io::Error {
     let to = to.ip();
     let text = match cause.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) => format!(

@@ -37,6 +37,8 @@ pub(super) struct PacketInfo {
     pub(super) status: u32,
     /// The index of the interface that it was seen on.
     pub(super) interface: u32,
+    /// The hardware address that it comes from, where that is one of Ethernet's form.
+    pub(super) from: [u8; 6],
     /// When it was seen.
     pub(super) stamps: Stamps,
 }
@@ -92,6 +94,36 @@ pub(super) fn bind_packet(fd: BorrowedFd<'_>, protocol: u16, index: i32) -> io::
     .map(drop)
 }
 
+/// Sends a packet of `protocol` by a cooked packet socket to a station on the interface `index`,
+/// without waiting.
+pub(super) fn send_to_station(
+    fd: BorrowedFd<'_>,
+    packet: &[u8],
+    protocol: u16,
+    index: u32,
+    station: [u8; 6],
+) -> io::Result<()> {
+    // SAFETY: all fields of `sockaddr_ll` are integers, for which zero is a value.
+    let mut address: libc::sockaddr_ll = unsafe { zeroed() };
+    address.sll_family = libc::AF_PACKET as u16;
+    address.sll_protocol = protocol.to_be();
+    address.sll_ifindex = index.cast_signed();
+    address.sll_halen = 6;
+    address.sll_addr[..6].copy_from_slice(&station);
+    // SAFETY: both pointers and lengths describe live values, which the kernel only reads.
+    let sent = unsafe {
+        libc::sendto(
+            fd.as_raw_fd(),
+            packet.as_ptr().cast(),
+            packet.len(),
+            libc::MSG_DONTWAIT,
+            ptr::from_ref(&address).cast(),
+            length::<libc::sockaddr_ll>(),
+        )
+    };
+    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// Packets that a packet socket has dropped since the last call, for want of buffer.
 pub(super) fn packet_drops(fd: BorrowedFd<'_>) -> io::Result<u32> {
     // SAFETY: `tpacket_stats` is two integers.
@@ -122,6 +154,7 @@ pub(super) fn receive_packet(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Resul
     let (len, written) = receive(fd, buffer, Some(&mut from), &mut control, libc::MSG_TRUNC)?;
     let mut info = PacketInfo { len, kind: from.sll_pkttype, ..PacketInfo::default() };
     info.interface = from.sll_ifindex.cast_unsigned();
+    info.from.copy_from_slice(&from.sll_addr[..6]);
     for message in Messages(&control.0[..written]) {
         match (message.level, message.kind) {
             (libc::SOL_SOCKET, libc::SCM_TIMESTAMPING) => info.stamps = Stamps::read(message.data),
