@@ -4,6 +4,8 @@
 //! [`Found`] is made for every target that answers, at the speed of the link: it owns nothing on the
 //! heap but a banner.
 
+use std::borrow::Cow;
+use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::ops::Range;
@@ -178,8 +180,8 @@ pub struct Found {
     pub port: u16,
     /// What became of it.
     pub outcome: SweepOutcome,
-    /// The pass whose SYN was out last when its first answer came, from 1.
-    pub pass: u8,
+    /// The pass in which its first answer came, from 1.
+    pub pass: Option<u8>,
     /// The round-trip time.
     pub rtt: Option<SweepRtt>,
     /// The TTL with which its first answer arrived.
@@ -199,12 +201,12 @@ pub struct Found {
 impl Found {
     /// Someone of whom nothing further is known: fill in the rest.
     #[must_use]
-    pub const fn new(addr: IpAddr, port: u16, outcome: SweepOutcome, pass: u8) -> Self {
+    pub const fn new(addr: IpAddr, port: u16, outcome: SweepOutcome) -> Self {
         Self {
             addr,
             port,
             outcome,
-            pass,
+            pass: None,
             rtt: None,
             ttl: None,
             offer: None,
@@ -223,6 +225,13 @@ pub struct SweepShard {
     pub index: u32,
     /// Of how many.
     pub count: u32,
+}
+
+/// `3/16`: counted from 0, as on the command line.
+impl fmt::Display for SweepShard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.index, self.count)
+    }
 }
 
 /// How many SYNs a second leave.
@@ -271,10 +280,14 @@ pub struct SweepRun {
     pub guard: GuardKind,
     /// Options that decide what is asked of a target, as name and value: shards can only be united
     /// where these agree.
-    pub options: Vec<(&'static str, String)>,
+    pub options: Vec<(Cow<'static, str>, String)>,
     /// Whether an earlier run is continued.
     pub resumed: bool,
-    /// When: wall-clock nanoseconds since the Unix epoch; absent in virtual time.
+    /// How many reports of shards this unites; absent where it is a run of its own.
+    pub united: Option<u32>,
+    /// When.
+    pub at: Instant,
+    /// Wall-clock nanoseconds since the Unix epoch at `at`; absent in virtual time.
     pub unix_ns: Option<i64>,
 }
 
@@ -407,7 +420,7 @@ pub struct SweepEnd {
     pub passes: Vec<SweepPass>,
     /// Packets to our ports that proved nothing, by the name of the reason; reasons without any may be
     /// left out.
-    pub rejected: Vec<(&'static str, u64)>,
+    pub rejected: Vec<(Cow<'static, str>, u64)>,
     /// Answers beyond the first that said nothing new.
     pub duplicates: u64,
     /// Answers that came when their target was already given up: in no other count.
@@ -415,7 +428,7 @@ pub struct SweepEnd {
     /// Packets that the kernel dropped because we did not fetch them in time: answers may be among them.
     pub drops: u64,
     /// How often the kernel refused to take frames, by the name of the reason; they were sent later.
-    pub send_troubles: Vec<(&'static str, u64)>,
+    pub send_troubles: Vec<(Cow<'static, str>, u64)>,
     /// How many SYNs or their answers got lost on the way; absent where one pass cannot tell.
     pub loss: Option<SweepLoss>,
     /// How many SYN-ACKs got lost on their way back, as their repetitions show; absent where unknown.
