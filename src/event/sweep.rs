@@ -433,7 +433,7 @@ pub struct SweepEnd {
     pub loss: Option<SweepLoss>,
     /// How many SYN-ACKs got lost on their way back, as their repetitions show; absent where unknown.
     pub loss_back: Option<SweepLoss>,
-    /// The round-trip times. The engine may leave them out: [the fan of reporters](crate::report::sweep)
+    /// The round-trip times. The engine may leave them out: the fan of reporters
     /// takes them from what was found.
     pub rtt: Option<SweepTimes>,
     /// How long it took, cool-down included; of a continued run, all its parts together.
@@ -451,6 +451,13 @@ impl SweepEnd {
     #[must_use]
     pub fn sent(&self) -> u64 {
         self.passes.iter().map(|pass| pass.sent).sum()
+    }
+
+    /// SYNs a second, while they left; absent where none did.
+    #[must_use]
+    pub fn syns_per_second(&self) -> Option<u64> {
+        let nanos = self.sending.filter(|sending| !sending.is_zero())?.as_nanos();
+        u64::try_from(u128::from(self.sent()) * 1_000_000_000 / nanos).ok()
     }
 }
 
