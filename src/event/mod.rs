@@ -7,6 +7,7 @@
 mod check;
 mod report;
 mod rtt;
+mod sweep;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,6 +17,7 @@ use std::net::SocketAddr;
 pub use check::*;
 pub use report::*;
 pub use rtt::*;
+pub use sweep::*;
 
 use crate::net::{Dir, GuardKind};
 use crate::tcp::state::{Cause, End, Known, State, Transition};

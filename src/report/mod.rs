@@ -12,6 +12,7 @@ pub mod pcapng;
 
 pub mod plot;
 pub mod rtt;
+pub mod sweep;
 
 mod pipe;
 pub mod sanitize;
