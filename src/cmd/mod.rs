@@ -19,6 +19,7 @@ pub mod probe;
 pub mod rtt;
 mod session;
 mod sim;
+pub mod sweep;
 mod talk;
 pub mod target;
 mod usage;
@@ -44,6 +45,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Probe(args) => probe::run(args, &environment),
         Command::Rtt(args) => rtt::run(args, &environment),
         Command::Check(args) => check::run(args, &environment),
+        Command::Sweep(args) => sweep::run(args, &environment),
         Command::Doctor(args) => doctor::run(args, &environment),
         Command::Demo(args) => demo::run(args, &environment),
         Command::Completions(args) => completions::run(args),

@@ -117,6 +117,12 @@ impl Config {
         self.mode
     }
 
+    /// The data that are sent behind the handshake.
+    #[must_use]
+    pub fn data(&self) -> &[u8] {
+        &self.send
+    }
+
     /// Sequence numbers that we can send behind the SYN: the data, and FIN.
     #[must_use]
     pub const fn beyond(&self) -> u32 {
@@ -128,7 +134,8 @@ impl Config {
 
     /// The window field of a segment behind the handshake. Scaled, it is rounded up, so that the right
     /// edge does not move back from where the SYN had it (RFC 9293 §3.8.6, SHLD-14).
-    fn window(&self, scaled: bool) -> u16 {
+    #[must_use]
+    pub fn window(&self, scaled: bool) -> u16 {
         let shift = self.shift.filter(|_| scaled).map_or(0, |shift| u32::from(shift.min(14)));
         let up = (1_u32 << shift) - 1;
         u16::try_from((u32::from(self.window) + up) >> shift).unwrap_or(u16::MAX)

@@ -90,6 +90,11 @@ impl<'a, S: SweepSink> Listener<'a, S> {
         }
     }
 
+    /// What is done with those that answer.
+    pub(super) const fn method(&self) -> SweepMethod {
+        self.mission.method
+    }
+
     /// Hands the sender what is to be replied.
     pub(super) fn ask(&mut self) {
         self.shared.ask_for(&mut self.replies);
@@ -155,10 +160,10 @@ impl<'a, S: SweepSink> Listener<'a, S> {
     }
 
     fn queue(&mut self, reply: &Reply<'_>) {
-        let &Reply { source_port, target, flags, seq, ack, window, timestamps, payload } = reply;
+        let &Reply { source_port, target, flags, seq, ack, window, timestamps, .. } = reply;
         // What tells our RST from one of the kernel's: the field means nothing in it.
         let window = if flags.contains(Flags::RST) { self.mission.offer.window.max(1) } else { window };
-        let data = self.mission.conversation.place_of(payload);
+        let data = place_of(self.mission, reply);
         self.replies.push(Asked { source_port, target, flags, seq, ack, window, timestamps, data });
     }
 
@@ -417,6 +422,19 @@ impl<'a, S: SweepSink> Listener<'a, S> {
         self.tally.close(found);
         self.tell(found)
     }
+}
+
+/// Which of the data that every target is sent a reply carries, from and to: its number says it.
+fn place_of(mission: &Mission, reply: &Reply<'_>) -> (u16, u16) {
+    if reply.payload.is_empty() {
+        return (0, 0);
+    }
+    let Some(source) = mission.sources.toward(reply.target.addr) else { return (0, 0) };
+    let isn = mission.cookie.isn(source, reply.source_port, reply.target);
+    let from = reply.seq.offset_from(isn + 1);
+    let place = |at: u32| u16::try_from(at).unwrap_or(u16::MAX);
+    let len = u32::try_from(reply.payload.len()).unwrap_or(u32::MAX);
+    (place(from), place(from.saturating_add(len)))
 }
 
 /// Whether an ICMP error says that a SYN did not get through.

@@ -19,6 +19,8 @@ pub(super) const BATCH: usize = 16;
 const ROUND: usize = 8 * BATCH;
 /// Wakings a second at most, where the rate is high.
 const WAKINGS: u64 = 4_000;
+/// SYNs by which each way out is timed.
+pub(super) const TRIAL: usize = 256;
 /// How long the kernel is left alone that has refused a frame.
 const RESPITE: Duration = Duration::from_micros(200);
 /// How soon a sender looks again that is held back.
@@ -176,7 +178,7 @@ impl<'a> Sender<'a> {
             self.write_down(first, last - self.drawn.len(), now, ended.at);
             if queued > 0 {
                 left -= queued.min(left);
-                self.shared.count_sent(queued as u64);
+                self.shared.count_sent(queued as u64, ended.at);
                 if let Some(pace) = &mut self.pace {
                     pace.spent(queued);
                 }
@@ -315,12 +317,8 @@ struct Ended {
 
 /// The choice among several ways out.
 impl Sender<'_> {
-    /// Sends `frames` SYNs by `track`, and gives what each took of our time, in nanoseconds.
-    ///
-    /// # Errors
-    /// The way out is gone.
-    pub(super) fn time(&mut self, track: Track, frames: usize) -> io::Result<(Track, u64)> {
-        let before = std::mem::replace(&mut self.track, track);
+    /// Sends `frames` SYNs, and gives what each took of our time, in nanoseconds.
+    fn time(&mut self, frames: usize) -> io::Result<u64> {
         let (mut sent, mut spent) = (0, Duration::ZERO);
         while sent < frames {
             let now = (self.now)();
@@ -339,15 +337,38 @@ impl Sender<'_> {
             }
             spent += ended.at.since(began);
             self.write_down(first, count - self.drawn.len(), began, ended.at);
-            self.shared.count_sent(queued as u64);
+            self.shared.count_sent(queued as u64, ended.at);
             sent += queued;
         }
-        let each = nanos_of(spent).checked_div(sent as u64).unwrap_or(u64::MAX);
-        Ok((std::mem::replace(&mut self.track, before), each))
+        Ok(nanos_of(spent).checked_div(sent as u64).unwrap_or(u64::MAX))
     }
 
-    /// Takes the way out that was chosen.
-    pub(super) fn take(&mut self, track: Track) {
-        self.track = track;
+    /// Times the ways out by real SYNs, takes the fastest, and says why; nothing where there is one only.
+    ///
+    /// # Errors
+    /// A way out is gone.
+    pub(super) fn choose(&mut self, others: Vec<Track>) -> io::Result<Option<String>> {
+        if others.is_empty() || !self.limits.is_none() {
+            return Ok(None);
+        }
+        let mut timed = vec![(self.time(TRIAL)?, self.track.name())];
+        for other in others {
+            let before = std::mem::replace(&mut self.track, other);
+            let (each, name) = (self.time(TRIAL)?, self.track.name());
+            let best = timed.iter().map(|(each, _)| *each).min().unwrap_or(u64::MAX);
+            timed.push((each, name));
+            if each >= best {
+                self.track = before;
+            }
+        }
+        timed.sort_unstable();
+        let words = timed.iter().filter(|(each, _)| *each < u64::MAX);
+        let words = words.map(|(each, name)| format!("{name} {}.{} µs", each / 1000, each % 1000 / 100));
+        Ok(Some(format!("by the time of a SYN: {}", words.collect::<Vec<_>>().join(", "))))
+    }
+
+    /// The name of the way out.
+    pub(super) fn way_out(&self) -> &'static str {
+        self.track.name()
     }
 }

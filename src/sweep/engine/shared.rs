@@ -10,6 +10,7 @@ use crate::net::SendTrouble;
 use crate::sweep::ledger::Ledger;
 use crate::sweep::sendlog::SendLog;
 use crate::sweep::space::Target;
+use crate::time::Instant;
 use crate::wire::{Flags, SeqNum};
 
 /// Replies that wait for the sender at most: the listener waits for room, and the ring keeps what
@@ -73,6 +74,9 @@ pub(super) struct Shared {
     rate: AtomicU64,
     /// SYNs sent by this process.
     sent: AtomicU64,
+    /// When the first and the last of them left.
+    first: AtomicU64,
+    last: AtomicU64,
     /// Frames that the kernel refused for a while, by the reason.
     troubles: Mutex<BTreeMap<SendTrouble, u64>>,
     /// Frames that it refused for good, and what it said of the first.
@@ -95,6 +99,8 @@ impl Shared {
             batch: AtomicU64::new(0),
             rate: AtomicU64::new(0),
             sent: AtomicU64::new(0),
+            first: AtomicU64::new(u64::MAX),
+            last: AtomicU64::new(0),
             troubles: Mutex::default(),
             refused: Mutex::default(),
         }
@@ -224,9 +230,17 @@ impl Shared {
         Some(self.rate.load(Ordering::Relaxed)).filter(|rate| *rate > 0)
     }
 
-    /// Counts SYNs that have left.
-    pub(super) fn count_sent(&self, count: u64) {
+    /// Counts SYNs that have left by `now`.
+    pub(super) fn count_sent(&self, count: u64, now: Instant) {
         self.sent.fetch_add(count, Ordering::Relaxed);
+        self.first.fetch_min(now.as_nanos(), Ordering::Relaxed);
+        self.last.fetch_max(now.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// From the first SYN of this process to its last.
+    pub(super) fn sending(&self) -> Option<Duration> {
+        let (first, last) = (self.first.load(Ordering::Relaxed), self.last.load(Ordering::Relaxed));
+        last.checked_sub(first).map(Duration::from_nanos)
     }
 
     /// SYNs sent by this process.

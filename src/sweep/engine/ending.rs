@@ -1,0 +1,79 @@
+//! The account of a sweep.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::tally::Tally;
+use crate::event::{SweepAccount, SweepEnd, SweepLoss, SweepMethod, SweepPass};
+use crate::net::SendTrouble;
+use crate::sweep::account::Account;
+
+/// What is known at the end.
+pub(super) struct Facts<'a> {
+    pub(super) account: Account,
+    pub(super) tally: &'a Tally,
+    pub(super) method: SweepMethod,
+    pub(super) troubles: BTreeMap<SendTrouble, u64>,
+    pub(super) refused: u64,
+    pub(super) drops: u64,
+    pub(super) elapsed: Duration,
+    pub(super) sending: Option<Duration>,
+    pub(super) interrupted: bool,
+    pub(super) resumed: bool,
+}
+
+/// The account in the words of the report.
+pub(super) fn of(facts: &Facts<'_>) -> SweepEnd {
+    let Facts { account, tally, .. } = facts;
+    let mut rejected: Vec<(Cow<'static, str>, u64)> =
+        tally.rejected.iter().map(|(why, count)| (why.clone().into(), *count)).collect();
+    rejected.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
+    let mut troubles: Vec<(Cow<'static, str>, u64)> =
+        facts.troubles.iter().map(|(trouble, count)| (word(*trouble).into(), *count)).collect();
+    if facts.refused > 0 {
+        troubles.push(("refused".into(), facts.refused));
+    }
+    SweepEnd {
+        account: SweepAccount {
+            open: account.answered(),
+            refused: account.refused(),
+            unreachable: account.unreachable(),
+            silent: account.silent(),
+            not_probed: account.not_probed,
+            prohibited: tally.prohibited.min(account.unreachable()),
+            closes: facts.method.is_full().then(|| tally.closes()),
+        },
+        passes: account
+            .passes
+            .iter()
+            .map(|pass| SweepPass { sent: pass.sent, answered: pass.answers() })
+            .collect(),
+        rejected,
+        duplicates: account.duplicates,
+        late: account.late,
+        drops: facts.drops,
+        send_troubles: troubles,
+        loss: loss(account),
+        loss_back: None,
+        rtt: None,
+        elapsed: facts.elapsed,
+        sending: facts.sending,
+        interrupted: facts.interrupted,
+        resumed: facts.resumed,
+    }
+}
+
+/// How many SYNs or their answers got lost, where the passes tell.
+pub(super) fn loss(_account: &Account) -> Option<SweepLoss> {
+    None
+}
+
+const fn word(trouble: SendTrouble) -> &'static str {
+    match trouble {
+        SendTrouble::InterfaceDown => "interface-down",
+        SendTrouble::NoRoute => "no-route",
+        SendTrouble::Firewall => "firewall",
+        SendTrouble::QueueFull => "queue-full",
+    }
+}

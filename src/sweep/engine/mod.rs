@@ -1,0 +1,384 @@
+//! A sweep at work: one thread sends, this one hears.
+//!
+//! The two meet in the books, which are opened for a batch at a time, and in a queue of replies. What a
+//! reply says follows from the segment that asked for it; the [ledger](super::ledger) alone knows what
+//! was sent and what has answered, in memory that does not depend on the number of targets.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `mission` | what is fixed before the first SYN |
+//! | `track` | a way out with its frames |
+//! | `sender` | replies, then SYNs as the pace allows |
+//! | `listener` | proves, credits, answers and tells what arrives |
+//! | `flights` | whole connections until they are told |
+//! | `tally` | counts beside the ledger's |
+//! | `shared` | what the threads have in common |
+//! | `ending` | the account |
+
+mod ending;
+mod flights;
+mod listener;
+mod mission;
+mod sender;
+mod shared;
+mod tally;
+mod track;
+
+use std::io;
+use std::time::Duration;
+
+use listener::Listener;
+pub use mission::{Mission, Sources};
+use sender::Sender;
+use shared::{Books, Shared};
+pub use tally::Tally;
+pub use track::Track;
+
+use super::ledger::{Ledger, Marks};
+use super::limits::Limits;
+use super::pace::Pace;
+use super::sendlog::{self, SendLog};
+use crate::event::{Notice, Severity, SweepEnd, SweepProgress, SweepRun, SweepSink, SweepStage};
+use crate::net::bulk::{Collect, Wake};
+use crate::time::Instant;
+
+/// The longest that is listened without looking around.
+const GLANCE: Duration = Duration::from_millis(20);
+/// From one report of progress to the next.
+const PROGRESS: Duration = Duration::from_millis(200);
+/// From one checkpoint to the next: so much is probed again after a kill.
+const CHECKPOINT: Duration = Duration::from_secs(1);
+
+/// How fast SYNs leave.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rate {
+    /// So many a second.
+    Fixed(u64),
+    /// As many as get through, found out on the way.
+    Auto,
+    /// As many as this host can send.
+    Max,
+}
+
+/// Keeps how far a sweep has come.
+pub trait Keeper {
+    /// Keeps this, replacing what was kept before. Everything that was told has been flushed.
+    ///
+    /// # Errors
+    /// It cannot be kept.
+    fn keep(&mut self, ledger: super::checkpoint::Held, tally: &Tally) -> io::Result<()>;
+}
+
+/// What a sweep works with.
+pub struct Parts<'a, S> {
+    /// What is to be done.
+    pub mission: &'a Mission,
+    /// What has been done.
+    pub ledger: Ledger,
+    /// What has been counted.
+    pub tally: Tally,
+    /// A way out.
+    pub track: Track,
+    /// Others; where it matters, the fastest of all is found out.
+    pub others: Vec<Track>,
+    /// What arrives.
+    pub collect: Box<dyn Collect>,
+    /// Who hears of it.
+    pub sink: S,
+    /// The clock.
+    pub now: &'a (dyn Fn() -> Instant + Sync),
+    /// Wall clock minus our axis, in nanoseconds.
+    pub wall: Option<i64>,
+    /// How fast.
+    pub rate: Rate,
+    /// How fast to any host or network.
+    pub limits: Limits,
+    /// How long the sweep may take.
+    pub deadline: Option<Duration>,
+    /// Who keeps how far it has come.
+    pub keeper: Option<&'a mut dyn Keeper>,
+    /// Whether nobody reads any more.
+    pub reader_gone: &'a dyn Fn() -> bool,
+    /// How long earlier parts of this sweep took.
+    pub before: Duration,
+    /// Whether there were any.
+    pub resumed: bool,
+}
+
+/// Sweeps. `head` makes the first words of the report, from the way out and why it was chosen.
+///
+/// # Errors
+/// The network or the report failed.
+pub fn sweep<S: SweepSink>(
+    parts: Parts<'_, S>,
+    head: impl FnOnce(&str, Option<String>) -> SweepRun,
+) -> io::Result<SweepEnd> {
+    let Parts { mission, ledger, tally, track, collect, sink, now, wall, rate, limits, .. } = parts;
+    let start = now();
+    let shared = Shared::new(Books { ledger, log: SendLog::new(sendlog::LINES) });
+    let pace = match rate {
+        Rate::Fixed(rate) => Some(Pace::new(rate, sender::BATCH as u64, start)),
+        Rate::Auto => Some(Pace::new(governor_start(), sender::BATCH as u64, start)),
+        Rate::Max => None,
+    };
+    let mut sender = Sender::new(mission, &shared, track, pace, limits, now);
+    let why = if worth_timing(rate, mission) { sender.choose(parts.others)? } else { None };
+    let run = head(sender.way_out(), why);
+    let listener = Listener::new(mission, &shared, sink, tally, wall, start);
+    let mut work = Work {
+        listener,
+        shared: &shared,
+        collect,
+        now,
+        start,
+        deadline: parts.deadline.map(|limit| start + limit),
+        keeper: parts.keeper,
+        reader_gone: parts.reader_gone,
+        interrupted: false,
+        cut: false,
+        drops: 0,
+        next_progress: start,
+        next_checkpoint: start + CHECKPOINT,
+        last: (start, 0),
+        positions: mission.positions.end - mission.positions.start,
+        before: parts.before,
+        resumed: parts.resumed,
+        warned: Warned::default(),
+    };
+    let result = std::thread::scope(|scope| {
+        let sending = std::thread::Builder::new()
+            .name("sender".to_owned())
+            .spawn_scoped(scope, move || sender.run())?;
+        let heard = work.listener.sink.begin(&run).and_then(|()| work.listen());
+        shared.end();
+        let sent = sending.join().unwrap_or_else(|_| Err(io::Error::other("the sender panicked")));
+        heard.and(sent)
+    });
+    result?;
+    work.conclude()
+}
+
+/// Whether the time that a frame takes matters: below this, any way out will do.
+fn worth_timing(rate: Rate, mission: &Mission) -> bool {
+    let fast = match rate {
+        Rate::Fixed(rate) => rate >= 20_000,
+        Rate::Auto | Rate::Max => true,
+    };
+    fast && mission.positions.end - mission.positions.start >= 16 * sender::TRIAL as u64
+}
+
+const fn governor_start() -> u64 {
+    1_000
+}
+
+/// What the user was told once.
+#[derive(Default)]
+struct Warned {
+    drops: bool,
+    own_resets: bool,
+    refused: bool,
+    clock: bool,
+}
+
+/// The listening thread.
+struct Work<'a, S> {
+    listener: Listener<'a, S>,
+    shared: &'a Shared,
+    collect: Box<dyn Collect>,
+    now: &'a (dyn Fn() -> Instant + Sync),
+    start: Instant,
+    deadline: Option<Instant>,
+    keeper: Option<&'a mut dyn Keeper>,
+    reader_gone: &'a dyn Fn() -> bool,
+    interrupted: bool,
+    /// No more SYNs: by the user, the deadline, or because nobody reads.
+    cut: bool,
+    drops: u64,
+    next_progress: Instant,
+    next_checkpoint: Instant,
+    /// When the rate was last looked at, and SYNs sent until then.
+    last: (Instant, u64),
+    positions: u64,
+    before: Duration,
+    resumed: bool,
+    warned: Warned,
+}
+
+impl<S: SweepSink> Work<'_, S> {
+    /// Listens until every target has had its time.
+    fn listen(&mut self) -> io::Result<()> {
+        loop {
+            let now = (self.now)();
+            let until = self.deadline.filter(|_| !self.cut).map_or(now + GLANCE, |deadline| {
+                deadline.min(now + GLANCE)
+            });
+            let listener = &mut self.listener;
+            let collected = self.collect.collect(until, &mut |packet| listener.packet(&packet))?;
+            if let Some(failure) = self.listener.failure.take() {
+                return Err(failure);
+            }
+            self.listener.ask();
+            let now = (self.now)();
+            match collected.wake {
+                Wake::Interrupted => {
+                    self.interrupted = true;
+                    self.cut_short(now);
+                }
+                Wake::StatusRequested => self.progress(now)?,
+                Wake::Packets | Wake::Deadline | Wake::Called => {}
+            }
+            if let Some(step) = collected.step
+                && !std::mem::replace(&mut self.warned.clock, true)
+            {
+                self.note(format!(
+                    "the wall clock was set by {} ms: times across that moment are wrong by as much",
+                    step.by / 1_000_000
+                ))?;
+            }
+            if self.deadline.is_some_and(|deadline| now >= deadline) && !self.cut {
+                self.interrupted = true;
+                self.cut_short(now);
+            }
+            if collected.packets == 0 {
+                self.listener.sink.flush()?;
+            }
+            if self.look_around(now)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Closes what has had its time, reports, keeps; and says whether all is over.
+    fn look_around(&mut self, now: Instant) -> io::Result<bool> {
+        if (self.reader_gone)() && !self.cut {
+            // Whoever closed the pipe has read enough, and waits for us to end.
+            self.cut = true;
+            self.shared.halt();
+            self.listener.give_all_up()?;
+            self.listener.ask();
+            return Ok(true);
+        }
+        self.listener.wait_no_longer(now)?;
+        self.listener.ask();
+        self.shared.hold(self.listener.flights.is_full());
+        if now >= self.next_progress {
+            self.next_progress = now + PROGRESS;
+            self.progress(now)?;
+            self.warn()?;
+        }
+        let over = if self.cut {
+            let cool = self.shared.books().ledger.is_cool(now);
+            if cool {
+                self.keep(now)?;
+            }
+            cool
+        } else {
+            if now >= self.next_checkpoint {
+                self.keep(now)?;
+            }
+            self.shared.books().ledger.expire(now, Marks::NONE, &mut |_, _| {});
+            self.shared.is_finished() && self.listener.flights.is_empty()
+        };
+        if self.shared.has_left() {
+            return Ok(true);
+        }
+        if over {
+            self.listener.give_all_up()?;
+            self.listener.ask();
+            if !self.cut {
+                self.keep(now)?;
+            }
+        }
+        Ok(over)
+    }
+
+    /// Sends no more SYNs, and waits for what is under way.
+    fn cut_short(&mut self, _now: Instant) {
+        if !std::mem::replace(&mut self.cut, true) {
+            self.shared.halt();
+            self.shared.books().ledger.cut_short();
+        }
+    }
+
+    /// Keeps how far it has come, once all that was told is written.
+    fn keep(&mut self, now: Instant) -> io::Result<()> {
+        self.next_checkpoint = now + CHECKPOINT;
+        let Some(keeper) = &mut self.keeper else { return Ok(()) };
+        self.listener.sink.flush()?;
+        let held = self.shared.books().ledger.held();
+        keeper.keep(held, &self.listener.tally)
+    }
+
+    fn progress(&mut self, now: Instant) -> io::Result<()> {
+        self.drops = self.collect.drops()?;
+        let account = self.shared.books().ledger.account();
+        let sent = self.shared.sent();
+        let nanos = now.since(self.last.0).as_nanos().max(1);
+        let rate = u128::from(sent.saturating_sub(self.last.1)) * 1_000_000_000 / nanos;
+        let rate = u64::try_from(rate).unwrap_or(u64::MAX);
+        self.last = (now, sent);
+        let left = self.positions.saturating_sub(account.probed());
+        let stage =
+            if self.cut || left == 0 { SweepStage::CoolingDown } else { SweepStage::Sending };
+        let progress = SweepProgress {
+            now,
+            stage,
+            targets: self.positions,
+            probed: account.probed(),
+            sent: account.sent(),
+            rate,
+            open: account.answered(),
+            refused: account.refused(),
+            unreachable: account.unreachable(),
+            loss: ending::loss(&account),
+            drops: self.drops,
+            eta: (rate > 0 && left > 0).then(|| Duration::from_secs(left / rate)),
+        };
+        self.listener.sink.progress(&progress)
+    }
+
+    /// Tells, once each, what goes wrong on this host.
+    fn warn(&mut self) -> io::Result<()> {
+        if self.drops > 0 && !std::mem::replace(&mut self.warned.drops, true) {
+            self.note("packets arrive faster than they can be fetched, and the kernel drops some: \
+                 answers get lost; choose a lower --rate".to_owned())?;
+        }
+        if self.listener.tally.own_resets > 0
+            && !std::mem::replace(&mut self.warned.own_resets, true)
+        {
+            self.note("this host's own kernel resets connections of the sweep: see 'shakedown doctor'"
+                .to_owned())?;
+        }
+        if let (1.., Some(why)) = self.shared.refused()
+            && !std::mem::replace(&mut self.warned.refused, true)
+        {
+            self.note(format!("some SYNs could not be sent: {why}"))?;
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, text: String) -> io::Result<()> {
+        let at = (self.now)();
+        self.listener.sink.notice(&Notice { at, severity: Severity::Warning, text })
+    }
+
+    /// The last words.
+    fn conclude(mut self) -> io::Result<SweepEnd> {
+        self.drops = self.collect.drops()?;
+        let end = ending::of(&ending::Facts {
+            account: self.shared.books().ledger.account(),
+            tally: &self.listener.tally,
+            method: self.listener.method(),
+            troubles: self.shared.troubles(),
+            refused: self.shared.refused().0,
+            drops: self.drops,
+            elapsed: self.before + (self.now)().since(self.start),
+            sending: self.shared.sending(),
+            interrupted: self.interrupted,
+            resumed: self.resumed,
+        });
+        self.listener.sink.end(&end)?;
+        self.listener.sink.flush()?;
+        Ok(end)
+    }
+}
