@@ -8,6 +8,7 @@
 //! | [`cmd`] | one file per subcommand: arguments → plan → run | everything below |
 //! | [`report`] | consumers of the event stream | stats, event, wire, tcp::state, time |
 //! | [`check`] | the conformance battery: scripts, the lab that they work in, the engine | net, event, wire, time |
+//! | [`sweep`] | many targets, statelessly: the space, its order, cookies, the ledger | net, event, wire, time |
 //! | [`driver`] | the loop that joins machine, wire and event sink | tcp, net, wire, event, time |
 //! | [`net`] | the kernel, and a simulated network | wire, time |
 //! | [`tcp`] | the pure TCP machine | wire, time |
@@ -24,6 +25,7 @@ pub mod event;
 pub mod net;
 pub mod report;
 pub mod stats;
+pub mod sweep;
 pub mod tcp;
 pub mod time;
 pub mod wire;

@@ -1,0 +1,12 @@
+//! Many targets at the speed of the link, with nothing remembered about any of them.
+//!
+//! permutation of these numbers, which gives each target its position in the order of sending and
+//! back again, so that no list of targets is ever held.
+
+pub mod account;
+mod block;
+pub mod checkpoint;
+pub mod ledger;
+pub mod mark;
+pub mod packed;
+pub mod plan;
