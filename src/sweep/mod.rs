@@ -7,10 +7,13 @@
 pub mod account;
 mod block;
 pub mod checkpoint;
+pub mod flights;
 pub mod ledger;
 pub mod limits;
+pub mod loss;
 pub mod mark;
 pub mod pace;
 pub mod packed;
 pub mod parking;
 pub mod plan;
+pub mod sendlog;
