@@ -41,10 +41,9 @@ impl FromStr for RateArg {
             Some((at, 'M')) => (&text[..at], 1_000_000),
             _ => (text, 1),
         };
-        decimal(number, unit)
-            .filter(|rate| RATES.contains(rate))
-            .map(Self::Fixed)
-            .ok_or_else(|| "write SYNs a second, as in 1000, 50k or 1.5M, or auto or max".to_owned())
+        decimal(number, unit).filter(|rate| RATES.contains(rate)).map(Self::Fixed).ok_or_else(
+            || "write SYNs a second, as in 1000, 50k or 1.5M, or auto or max".to_owned(),
+        )
     }
 }
 

@@ -15,7 +15,6 @@ pub mod checkpoint;
 pub mod conversation;
 pub mod cookie;
 pub mod engine;
-pub mod flights;
 pub mod hosts;
 pub mod ledger;
 pub mod limits;

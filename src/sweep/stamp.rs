@@ -80,7 +80,10 @@ mod tests {
         let clock = clock();
         let arrived = START + Duration::from_secs(1);
         let echo = |at| clock.value(at);
-        assert_eq!(clock.sent_at(echo(START.saturating_sub(Duration::from_secs(1))), arrived), None);
+        assert_eq!(
+            clock.sent_at(echo(START.saturating_sub(Duration::from_secs(1))), arrived),
+            None
+        );
         assert_eq!(clock.sent_at(echo(arrived + Duration::from_millis(20)), arrived), None);
         // The forecast was a little late: the time is none at all, not a negative one.
         let early = clock.sent_at(echo(arrived + Duration::from_micros(3)), arrived).unwrap();

@@ -39,9 +39,11 @@ pub(super) struct Asked {
 /// One line on what cannot be read, or that nothing is left.
 pub(super) fn asked_for(args: &SweepArgs) -> anyhow::Result<Asked> {
     let services = Services::of_host();
-    let ports = args.space.ports.as_deref().context(
-        "there is no port to sweep: name some, as in -p 443 or -p 22,80,8000-8010",
-    )?;
+    let ports = args
+        .space
+        .ports
+        .as_deref()
+        .context("there is no port to sweep: name some, as in -p 443 or -p 22,80,8000-8010")?;
     let ports = PortSet::parse(ports, &|name| crate::cmd::target::port(name, &services).ok())?;
     let mut reader = Reader { family: Family::of(&args.space.family), ..Reader::new() };
     let hosts = reader.hosts(args)?;
@@ -59,7 +61,9 @@ pub(super) fn asked_for(args: &SweepArgs) -> anyhow::Result<Asked> {
     let mut scopes = reader.scopes.into_iter();
     let scope = scopes.next();
     if let (Some(one), Some(other)) = (&scope, scopes.next()) {
-        bail!("link-local addresses of {one} and {other}: a sweep has one interface, run one for each");
+        bail!(
+            "link-local addresses of {one} and {other}: a sweep has one interface, run one for each"
+        );
     }
     if let (Some(scope), Some(interface)) = (&scope, &args.source.interface) {
         ensure!(scope == interface, "addresses at {scope} cannot be reached by -I {interface}");
@@ -175,7 +179,12 @@ impl Reader {
     }
 
     /// Takes one item in.
-    fn take(&mut self, item: Item<'_>, purpose: Purpose, list: &mut HostList) -> anyhow::Result<()> {
+    fn take(
+        &mut self,
+        item: Item<'_>,
+        purpose: Purpose,
+        list: &mut HostList,
+    ) -> anyhow::Result<()> {
         let item = if purpose == Purpose::Probe { item.to_probe()? } else { item };
         match item {
             Item::Hosts(Hosts { range, scope, host_bits }) => {

@@ -8,11 +8,13 @@ use super::tally::Tally;
 use crate::event::{SweepAccount, SweepEnd, SweepLoss, SweepMethod, SweepPass};
 use crate::net::SendTrouble;
 use crate::sweep::account::Account;
+use crate::sweep::loss::{Estimate, Loss};
 
 /// What is known at the end.
 pub(super) struct Facts<'a> {
     pub(super) account: Account,
     pub(super) tally: &'a Tally,
+    pub(super) loss: &'a Loss,
     pub(super) method: SweepMethod,
     pub(super) troubles: BTreeMap<SendTrouble, u64>,
     pub(super) refused: u64,
@@ -54,8 +56,8 @@ pub(super) fn of(facts: &Facts<'_>) -> SweepEnd {
         late: account.late,
         drops: facts.drops,
         send_troubles: troubles,
-        loss: loss(account),
-        loss_back: None,
+        loss: loss(facts.loss),
+        loss_back: facts.loss.way_back().map(share),
         rtt: None,
         elapsed: facts.elapsed,
         sending: facts.sending,
@@ -65,8 +67,13 @@ pub(super) fn of(facts: &Facts<'_>) -> SweepEnd {
 }
 
 /// How many SYNs or their answers got lost, where the passes tell.
-pub(super) fn loss(_account: &Account) -> Option<SweepLoss> {
-    None
+pub(super) fn loss(loss: &Loss) -> Option<SweepLoss> {
+    loss.way_out().or_else(|| loss.round_trip()).map(share)
+}
+
+fn share(estimate: Estimate) -> SweepLoss {
+    let ppm = |share: f64| (share * 1e6).round().clamp(0.0, 1e6) as u32;
+    SweepLoss { ppm: ppm(estimate.value), error_ppm: ppm(estimate.error) }
 }
 
 const fn word(trouble: SendTrouble) -> &'static str {

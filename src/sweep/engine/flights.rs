@@ -169,7 +169,7 @@ mod tests {
 
     fn flight() -> Flight {
         let addr = "192.0.2.1".parse().unwrap();
-        let found = Found::new(addr, 80, SweepOutcome::Open, 1);
+        let found = Found::new(addr, 80, SweepOutcome::Open);
         Flight::new(Target { addr, port: 80 }, 40_000, SeqNum(7), found)
     }
 

@@ -12,7 +12,9 @@ use crate::event::{
 use crate::net::bulk::Packet;
 use crate::sweep::answer::{Answer, Echoes, Examiner, Heard, Kind, SynAck};
 use crate::sweep::conversation::{self, Phase, Progress, ResetPhase, Sent, Step};
-use crate::sweep::ledger::{Credit, Mark};
+use crate::sweep::loss::Loss;
+use crate::sweep::mark::Mark;
+use crate::sweep::plan::Credit;
 use crate::sweep::stamp::StampClock;
 use crate::sweep::template::Reply;
 use crate::time::{Instant, nanos_of};
@@ -29,6 +31,7 @@ pub(super) struct Listener<'a, S> {
     pub(super) sink: S,
     pub(super) flights: Flights,
     pub(super) tally: Tally,
+    pub(super) loss: Loss,
     replies: Vec<Asked>,
     /// Wall clock minus our axis, in nanoseconds.
     wall: Option<i64>,
@@ -45,6 +48,7 @@ impl<'a, S: SweepSink> Listener<'a, S> {
         shared: &'a Shared,
         sink: S,
         tally: Tally,
+        loss: Loss,
         wall: Option<i64>,
         start: Instant,
     ) -> Self {
@@ -62,6 +66,7 @@ impl<'a, S: SweepSink> Listener<'a, S> {
             sink,
             flights: Flights::new(mission.patience),
             tally,
+            loss,
             replies: Vec::new(),
             wall,
             oldest_echo: mission.stamps.value(start),
@@ -123,7 +128,8 @@ impl<'a, S: SweepSink> Listener<'a, S> {
             return Ok(());
         }
         let known = self.flights.get_mut(position).and_then(|flight| flight.peer);
-        let step = conversation::reply(answer, &self.mission.conversation, self.tsval(answer, at), known);
+        let step =
+            conversation::reply(answer, &self.mission.conversation, self.tsval(answer, at), known);
         self.reply(&step);
         match step.progress.phase {
             Phase::Open => self.open(position, answer, &step, at),
@@ -162,7 +168,8 @@ impl<'a, S: SweepSink> Listener<'a, S> {
     fn queue(&mut self, reply: &Reply<'_>) {
         let &Reply { source_port, target, flags, seq, ack, window, timestamps, .. } = reply;
         // What tells our RST from one of the kernel's: the field means nothing in it.
-        let window = if flags.contains(Flags::RST) { self.mission.offer.window.max(1) } else { window };
+        let window =
+            if flags.contains(Flags::RST) { self.mission.offer.window.max(1) } else { window };
         let data = place_of(self.mission, reply);
         self.replies.push(Asked { source_port, target, flags, seq, ack, window, timestamps, data });
     }
@@ -187,11 +194,11 @@ impl<'a, S: SweepSink> Listener<'a, S> {
             // What a router or a firewall said was not the last word.
             Credit::Advanced { from: Mark::Unreachable | Mark::Refused } => (1, false),
             credit => {
-                self.tally.repeat(credit, syn_ack.tsecr.is_some(), sent, at);
+                self.tally.repeat(credit);
                 return Ok(());
             }
         };
-        self.tally.answered(sent, at, pass);
+        self.loss.first(Mark::Open, pass, sent.map(|sent| at.since(sent)));
         let rtt = self.rtt(position, once, sent, at);
         let mut found = self.found(answer, SweepOutcome::Open, pass, at);
         found.rtt = rtt;
@@ -231,13 +238,13 @@ impl<'a, S: SweepSink> Listener<'a, S> {
         }
         match self.credit(position, Mark::Refused, at, None) {
             Credit::First { pass, once } => {
-                self.tally.answered(None, at, pass);
+                self.loss.first(Mark::Refused, pass, None);
                 let mut found = self.found(answer, SweepOutcome::Refused, pass, at);
                 found.rtt = self.rtt(position, once, None, at);
                 self.tell(&found)
             }
             credit => {
-                self.tally.repeat(credit, false, None, at);
+                self.tally.repeat(credit);
                 Ok(())
             }
         }
@@ -252,7 +259,6 @@ impl<'a, S: SweepSink> Listener<'a, S> {
                 self.tally.prohibited += u64::from(prohibited);
                 let outcome =
                     if prohibited { SweepOutcome::Prohibited } else { SweepOutcome::Unreachable };
-                self.tally.answered(None, at, pass);
                 let mut found = self.found(answer, outcome, pass, at);
                 found.rtt = self.rtt(position, once, None, at);
                 found.icmp =
@@ -260,7 +266,7 @@ impl<'a, S: SweepSink> Listener<'a, S> {
                 self.tell(&found)
             }
             credit => {
-                self.tally.repeat(credit, false, None, at);
+                self.tally.repeat(credit);
                 Ok(())
             }
         }
@@ -385,7 +391,8 @@ impl<'a, S: SweepSink> Listener<'a, S> {
 
     /// What is known of a target by its first answer.
     fn found(&self, answer: &Answer<'_>, outcome: SweepOutcome, pass: u8, at: Instant) -> Found {
-        let mut found = Found::new(answer.target.addr, answer.target.port, outcome, pass);
+        let mut found = Found::new(answer.target.addr, answer.target.port, outcome);
+        found.pass = Some(pass);
         found.ttl = Some(answer.ttl);
         let nanos = i64::try_from(at.as_nanos()).ok();
         found.unix_ns = self.wall.zip(nanos).map(|(wall, nanos)| wall + nanos);
@@ -401,9 +408,11 @@ impl<'a, S: SweepSink> Listener<'a, S> {
         at: Instant,
     ) -> Option<SweepRtt> {
         let (sent, by, error) = match echoed {
-            Some(sent) => {
-                (sent, RttBy::Timestamp, self.shared.batch_nanos() + nanos_of(StampClock::RESOLUTION))
-            }
+            Some(sent) => (
+                sent,
+                RttBy::Timestamp,
+                self.shared.batch_nanos() + nanos_of(StampClock::RESOLUTION),
+            ),
             None => {
                 let (sent, error) = self.shared.books().log.lookup(position, once)?;
                 (sent, RttBy::Log, nanos_of(error))

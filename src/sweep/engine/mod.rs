@@ -34,8 +34,10 @@ use shared::{Books, Shared};
 pub use tally::Tally;
 pub use track::Track;
 
-use super::ledger::{Ledger, Marks};
+use super::ledger::Ledger;
 use super::limits::Limits;
+use super::loss::Loss;
+use super::mark::Marks;
 use super::pace::Pace;
 use super::sendlog::{self, SendLog};
 use crate::event::{Notice, Severity, SweepEnd, SweepProgress, SweepRun, SweepSink, SweepStage};
@@ -77,6 +79,8 @@ pub struct Parts<'a, S> {
     pub ledger: Ledger,
     /// What has been counted.
     pub tally: Tally,
+    /// What the passes tell of loss.
+    pub loss: Loss,
     /// A way out.
     pub track: Track,
     /// Others; where it matters, the fastest of all is found out.
@@ -124,7 +128,7 @@ pub fn sweep<S: SweepSink>(
     let mut sender = Sender::new(mission, &shared, track, pace, limits, now);
     let why = if worth_timing(rate, mission) { sender.choose(parts.others)? } else { None };
     let run = head(sender.way_out(), why);
-    let listener = Listener::new(mission, &shared, sink, tally, wall, start);
+    let listener = Listener::new(mission, &shared, sink, tally, parts.loss, wall, start);
     let mut work = Work {
         listener,
         shared: &shared,
@@ -181,9 +185,9 @@ struct Warned {
 }
 
 /// The listening thread.
-struct Work<'a, S> {
-    listener: Listener<'a, S>,
-    shared: &'a Shared,
+struct Work<'a, 's, S> {
+    listener: Listener<'s, S>,
+    shared: &'s Shared,
     collect: Box<dyn Collect>,
     now: &'a (dyn Fn() -> Instant + Sync),
     start: Instant,
@@ -204,14 +208,15 @@ struct Work<'a, S> {
     warned: Warned,
 }
 
-impl<S: SweepSink> Work<'_, S> {
+impl<S: SweepSink> Work<'_, '_, S> {
     /// Listens until every target has had its time.
     fn listen(&mut self) -> io::Result<()> {
         loop {
             let now = (self.now)();
-            let until = self.deadline.filter(|_| !self.cut).map_or(now + GLANCE, |deadline| {
-                deadline.min(now + GLANCE)
-            });
+            let until = self
+                .deadline
+                .filter(|_| !self.cut)
+                .map_or(now + GLANCE, |deadline| deadline.min(now + GLANCE));
             let listener = &mut self.listener;
             let collected = self.collect.collect(until, &mut |packet| listener.packet(&packet))?;
             if let Some(failure) = self.listener.failure.take() {
@@ -230,7 +235,7 @@ impl<S: SweepSink> Work<'_, S> {
             if let Some(step) = collected.step
                 && !std::mem::replace(&mut self.warned.clock, true)
             {
-                self.note(format!(
+                self.note("clock-step", format!(
                     "the wall clock was set by {} ms: times across that moment are wrong by as much",
                     step.by / 1_000_000
                 ))?;
@@ -330,7 +335,7 @@ impl<S: SweepSink> Work<'_, S> {
             open: account.answered(),
             refused: account.refused(),
             unreachable: account.unreachable(),
-            loss: ending::loss(&account),
+            loss: ending::loss(&self.listener.loss),
             drops: self.drops,
             eta: (rate > 0 && left > 0).then(|| Duration::from_secs(left / rate)),
         };
@@ -340,26 +345,33 @@ impl<S: SweepSink> Work<'_, S> {
     /// Tells, once each, what goes wrong on this host.
     fn warn(&mut self) -> io::Result<()> {
         if self.drops > 0 && !std::mem::replace(&mut self.warned.drops, true) {
-            self.note("packets arrive faster than they can be fetched, and the kernel drops some: \
-                 answers get lost; choose a lower --rate".to_owned())?;
+            self.note(
+                "drops",
+                "packets arrive faster than they can be fetched, and the kernel drops some: \
+                 answers get lost; choose a lower --rate"
+                    .to_owned(),
+            )?;
         }
         if self.listener.tally.own_resets > 0
             && !std::mem::replace(&mut self.warned.own_resets, true)
         {
-            self.note("this host's own kernel resets connections of the sweep: see 'shakedown doctor'"
-                .to_owned())?;
+            self.note(
+                "local-reset",
+                "this host's own kernel resets connections of the sweep: see 'shakedown doctor'"
+                    .to_owned(),
+            )?;
         }
         if let (1.., Some(why)) = self.shared.refused()
             && !std::mem::replace(&mut self.warned.refused, true)
         {
-            self.note(format!("some SYNs could not be sent: {why}"))?;
+            self.note("refused", format!("some SYNs could not be sent: {why}"))?;
         }
         Ok(())
     }
 
-    fn note(&mut self, text: String) -> io::Result<()> {
+    fn note(&mut self, code: &'static str, text: String) -> io::Result<()> {
         let at = (self.now)();
-        self.listener.sink.notice(&Notice { at, severity: Severity::Warning, text })
+        self.listener.sink.notice(&Notice { at, severity: Severity::Warning, code, text })
     }
 
     /// The last words.
@@ -368,6 +380,7 @@ impl<S: SweepSink> Work<'_, S> {
         let end = ending::of(&ending::Facts {
             account: self.shared.books().ledger.account(),
             tally: &self.listener.tally,
+            loss: &self.listener.loss,
             method: self.listener.method(),
             troubles: self.shared.troubles(),
             refused: self.shared.refused().0,

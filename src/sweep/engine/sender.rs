@@ -7,10 +7,10 @@ use super::mission::Mission;
 use super::shared::{Asked, Shared};
 use super::track::Track;
 use crate::net::bulk::Refusal;
-use crate::sweep::ledger::{Draw, Next};
 use crate::sweep::limits::Limits;
 use crate::sweep::pace::Pace;
 use crate::sweep::parking::{self, Parking};
+use crate::sweep::plan::{Draw, Next};
 use crate::time::{Instant, nanos_of};
 
 /// SYNs between two readings of the clock: each bears the time at which it will leave.
@@ -363,7 +363,8 @@ impl Sender<'_> {
         }
         timed.sort_unstable();
         let words = timed.iter().filter(|(each, _)| *each < u64::MAX);
-        let words = words.map(|(each, name)| format!("{name} {}.{} µs", each / 1000, each % 1000 / 100));
+        let words =
+            words.map(|(each, name)| format!("{name} {}.{} µs", each / 1000, each % 1000 / 100));
         Ok(Some(format!("by the time of a SYN: {}", words.collect::<Vec<_>>().join(", "))))
     }
 

@@ -1,13 +1,11 @@
 //! Counts beside the ledger's: what was no answer, what came twice, how connections ended.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Found, SweepCloses, SweepOutcome};
-use crate::sweep::ledger::Credit;
-use crate::time::Instant;
+use crate::sweep::plan::Credit;
 
 /// What is counted of what arrives. A checkpoint keeps it.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -28,17 +26,7 @@ pub struct Tally {
     pub reset: u64,
     /// With a banner.
     pub banners: u64,
-    /// SYN-ACKs that came more than once.
-    pub repeated: u64,
-    /// First answers that came so late that they are a repetition of a lost one.
-    pub repaired: u64,
-    /// First answers of the first pass with a time that tells.
-    pub timed: u64,
 }
-
-/// An answer that comes this long after the SYN that it echoes is the peer's repetition of a lost one: its
-/// first comes after a second (RFC 6298 §2.1).
-pub(super) const REPETITION: Duration = Duration::from_millis(900);
 
 impl Tally {
     /// Counts a packet that is no answer.
@@ -49,26 +37,10 @@ impl Tally {
         }
     }
 
-    /// Counts a first answer, whose SYN left at `sent` where that came back.
-    pub(super) fn answered(&mut self, sent: Option<Instant>, at: Instant, _pass: u8) {
-        if let Some(sent) = sent {
-            self.timed += 1;
-            self.repaired += u64::from(at.since(sent) >= REPETITION);
-        }
-    }
-
     /// Counts an answer that says nothing new.
-    pub(super) fn repeat(
-        &mut self,
-        credit: Credit,
-        _stamped: bool,
-        _sent: Option<Instant>,
-        _at: Instant,
-    ) {
-        match credit {
-            Credit::Unasked => self.reject("unasked"),
-            Credit::Duplicate => self.repeated += 1,
-            _ => {}
+    pub(super) fn repeat(&mut self, credit: Credit) {
+        if credit == Credit::Unasked {
+            self.reject("unasked");
         }
     }
 
