@@ -317,17 +317,21 @@ fn has_ipv6() -> bool {
 
 /// What the kernel answers about a route.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-struct Answer {
-    interface: u32,
-    source: Option<IpAddr>,
-    gateway: Option<IpAddr>,
+pub(super) struct Answer {
+    pub(super) interface: u32,
+    pub(super) source: Option<IpAddr>,
+    pub(super) gateway: Option<IpAddr>,
     mtu: Option<u32>,
     /// Whether the destination is this host.
-    is_local: bool,
+    pub(super) is_local: bool,
 }
 
 /// Asks by `RTM_GETROUTE`; `interface` 0 leaves the choice to the kernel.
-fn ask_kernel(destination: IpAddr, source: Option<IpAddr>, interface: u32) -> io::Result<Answer> {
+pub(super) fn ask_kernel(
+    destination: IpAddr,
+    source: Option<IpAddr>,
+    interface: u32,
+) -> io::Result<Answer> {
     let mut request = RouteMessage::default();
     let whole = if destination.is_ipv4() { 32 } else { 128 };
     request.header.address_family =
@@ -396,7 +400,7 @@ fn read_answer(route: &RouteMessage) -> io::Result<Answer> {
     Ok(answer)
 }
 
-const fn ip(address: &RouteAddress) -> Option<IpAddr> {
+pub(super) const fn ip(address: &RouteAddress) -> Option<IpAddr> {
     match address {
         RouteAddress::Inet(v4) => Some(IpAddr::V4(*v4)),
         RouteAddress::Inet6(v6) => Some(IpAddr::V6(*v6)),

@@ -5,14 +5,18 @@
 //! usual way.
 
 use std::io;
+use std::time::Duration;
+
+use nix::poll::ppoll;
+use nix::sys::time::TimeSpec;
 
 use super::link::{Headers, offset};
 use super::refusal::{conclude, refusal};
 use super::xsk::{Failure, Step, Xsk};
 use crate::net::SendTrouble;
 use crate::net::bulk::{Flushed, Refusal, Transmit};
-use crate::net::linux::Interface;
 use crate::net::linux::privilege::PrivilegeError;
+use crate::net::linux::{Interface, clock};
 
 /// Frames per system call: what one call sends at most before Linux 6.13, and not slower than
 /// more.
@@ -20,6 +24,11 @@ const BATCH: u32 = 16;
 /// Frames in memory that the kernel shares, 2 MB. Their memory is locked, of which some hosts let
 /// an ordinary user have 64 kB: then fewer, and slower.
 const FRAMES: [u32; 3] = [1024, 128, 16];
+/// How long to wait for a queue that is taken: the kernel gives it back a little after a process
+/// that had it has ended.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Why there is no AF_XDP here.
 #[derive(Debug, thiserror::Error)]
@@ -67,20 +76,27 @@ impl XdpPath {
         if headers.are_empty() {
             return Err(XdpError::NoHeader(interface.name.clone()));
         }
-        let mut result = Err(XdpError::Memory);
-        for frames in FRAMES {
-            match Xsk::open(interface.index, 0, frames) {
+        let mut frames = FRAMES.into_iter();
+        let mut size = frames.next();
+        let deadline = clock::now() + PATIENCE;
+        while let Some(count) = size {
+            let error = match Xsk::open(interface.index, 0, count) {
                 Ok(socket) => {
                     let (headers, interface) = (headers.clone(), interface.clone());
                     return Ok(Self { socket, open: None, headers, interface });
                 }
-                Err(failure) => result = Err(explain(failure, &interface.name)),
-            }
-            if !matches!(result, Err(XdpError::Memory)) {
-                break;
+                Err(failure) => explain(failure, &interface.name),
+            };
+            match error {
+                XdpError::Memory => size = frames.next(),
+                XdpError::Busy(_) if clock::now() < deadline => {
+                    // A signal only shortens the pause.
+                    let _ = ppoll(&mut [], Some(TimeSpec::from_duration(PAUSE)), None);
+                }
+                error => return Err(error),
             }
         }
-        result
+        Err(XdpError::Memory)
     }
 
     /// What the kernel's answer means, when it has taken nothing or not all.
