@@ -167,7 +167,7 @@ impl Extend<AddrRange> for HostList {
 
 /// A set of addresses: disjoint ranges in ascending order, IPv4 before IPv6.
 ///
-/// It takes 16 bytes for an IPv4 range and 40 for an IPv6 range, whatever their sizes.
+/// It takes 20 bytes for an IPv4 range and 44 for an IPv6 range, whatever their sizes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HostSet {
     v4: Runs<u32>,

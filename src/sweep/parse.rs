@@ -79,7 +79,7 @@ pub enum HostError {
     Backwards { first: IpAddr, last: IpAddr },
     #[error("'{0}' goes from one address family to the other: write a range for each")]
     Mixed(String),
-    #[error("'{0}' names two interfaces: write one range for each sweep")]
+    #[error("'{0}' names two interfaces: sweep them one by one")]
     TwoScopes(String),
     #[error(
         "'{text}' names the interface {scope}, which only link-local addresses need: leave out '%{scope}'"
@@ -337,7 +337,7 @@ fn placeholder(text: &str) -> Option<String> {
         *octets.get_mut(prefix / 8)? = part.parse().ok()?;
         prefix += 8;
     }
-    Some(format!("{}/{prefix}", Ipv4Addr::from(octets)))
+    (prefix < 32).then(|| format!("{}/{prefix}", Ipv4Addr::from(octets)))
 }
 
 /// What the user wrote, so that it keeps to its line and does not fill the screen.

@@ -53,19 +53,26 @@ fn every_way_to_write_hosts_is_read() {
     }
 }
 
+/// Each text with what is said about it, which begins with the text itself unless `: ` stands before.
+fn assert_refused(cases: &[(&str, &str)]) {
+    for (text, said) in cases {
+        let said = match said.strip_prefix(": ") {
+            Some(whole) => whole.to_owned(),
+            None => format!("'{text}' {said}"),
+        };
+        assert_eq!(read(text), format!("error: {said}"), "{text}");
+    }
+}
+
 #[test]
-fn what_is_wrong_says_what_to_write() {
+fn wrong_addresses_are_told_how_to_be_written() {
     let ipv4 = "is no IPv4 address: it has four numbers from 0 to 255, without leading zeros";
     let ipv6 = "is no IPv6 address: write it as in 2001:db8::1";
-    let range4 = "is no range: write both ends as whole addresses, as in 192.0.2.1-192.0.2.9";
-    let range6 = "is no range: write both ends as whole addresses, as in 2001:db8::1-2001:db8::9";
-    let open = "needs two ends without blanks between, as in 192.0.2.1-192.0.2.9";
-    let prefix4 = "has no prefix length from 0 to 32 after the '/': write it as in 192.0.2.0/24";
-    let prefix6 = "has no prefix length from 0 to 128 after the '/': write it as in 2001:db8::/112";
-    for (text, error) in [
+    assert_refused(&[
         (
             "",
-            "there is no host where one belongs: write an address, a range, or a network as in 192.0.2.0/24",
+            ": there is no host where one belongs: write an address, a range, or a network as in \
+             192.0.2.0/24",
         ),
         ("10.0.0", ipv4),
         ("10.0.0.256", ipv4),
@@ -75,10 +82,35 @@ fn what_is_wrong_says_what_to_write() {
         ("2001:db8:::1", ipv6),
         ("2001:db8::g", ipv6),
         ("[::1", ipv6),
+        ("[10.0.0.1]", ipv6),
         ("10.0.0.1:80", "has a port: write 10.0.0.1, and the port with -p 80"),
         ("example.org:https", "has a port: write example.org, and the port with -p https"),
         ("[::1]:80", "has a port: write ::1, and the port with -p 80"),
         ("https://example.org/", "is a URL: write its host alone, and the port with -p"),
+        ("10.0.0.*", "has a placeholder: write 10.0.0.0/24"),
+        ("10.*.*.*", "has a placeholder: write 10.0.0.0/8"),
+        ("10.0.0.0.*", ipv4),
+        ("fe80::1%", "ends where its interface belongs: write it as in fe80::1%eth0"),
+        (
+            "2001:db8::1%eth0",
+            "names the interface eth0, which only link-local addresses need: leave out '%eth0'",
+        ),
+        ("exa$mple", "is no host name and no address: it contains '$'"),
+        ("münchen.example", "is not in ASCII: write the name as DNS has it, with xn--"),
+        ("a\u{1b}[2J", ": 'a\\u{1b}[2J' is no host name and no address: it contains '\\u{1b}'"),
+    ]);
+    assert_eq!(
+        read(&"a".repeat(254)),
+        "error: a host name has 253 characters at most, and this one has 254"
+    );
+    assert!(read(&"1".repeat(1000)).len() < 250);
+}
+
+#[test]
+fn wrong_networks_are_told_how_to_be_written() {
+    let prefix4 = "has no prefix length from 0 to 32 after the '/': write it as in 192.0.2.0/24";
+    let prefix6 = "has no prefix length from 0 to 128 after the '/': write it as in 2001:db8::/112";
+    assert_refused(&[
         ("10.0.0.0/33", prefix4),
         ("10.0.0.0/", prefix4),
         ("10.0.0.0/+8", prefix4),
@@ -90,7 +122,7 @@ fn what_is_wrong_says_what_to_write() {
         ("10.0.0.0/0.0.255.255", "has a netmask: write a prefix length, as in 192.0.2.0/24"),
         (
             "10.0.0/24",
-            "error: '10.0.0' is no IPv4 address: it has four numbers from 0 to 255, without leading zeros",
+            ": '10.0.0' is no IPv4 address: it has four numbers from 0 to 255, without leading zeros",
         ),
         (
             "example.org/24",
@@ -98,10 +130,19 @@ fn what_is_wrong_says_what_to_write() {
         ),
         (
             "10.0.0.1-9/24",
-            "is two ways to write a range at once: write it as in 192.0.2.0/24 or 192.0.2.0-192.0.2.255",
+            "is two ways to write a range at once: write it as in 192.0.2.0/24 or \
+             192.0.2.0-192.0.2.255",
         ),
-        ("10.0.0.*", "has a placeholder: write 10.0.0.0/24"),
-        ("10.*.*.*", "has a placeholder: write 10.0.0.0/8"),
+    ]);
+}
+
+#[test]
+fn wrong_ranges_are_told_how_to_be_written() {
+    let range4 = "is no range: write both ends as whole addresses, as in 192.0.2.1-192.0.2.9";
+    let range6 = "is no range: write both ends as whole addresses, as in 2001:db8::1-2001:db8::9";
+    let open = "needs two ends without blanks between, as in 192.0.2.1-192.0.2.9";
+    let backwards = ": the range 10.0.0.9-10.0.0.1 runs backwards: write 10.0.0.1-10.0.0.9";
+    assert_refused(&[
         ("10.0.0.1-", open),
         ("-10.0.0.1", open),
         ("-", open),
@@ -113,43 +154,14 @@ fn what_is_wrong_says_what_to_write() {
         ("2001:db8::1-9", range6),
         ("2001:db8::1-2001:db8::g", range6),
         ("2001:db8::g-2001:db8::1", range6),
-        (
-            "10.0.0.9-10.0.0.1",
-            "error: the range 10.0.0.9-10.0.0.1 runs backwards: write 10.0.0.1-10.0.0.9",
-        ),
-        (
-            "10.0.0.9-1",
-            "error: the range 10.0.0.9-10.0.0.1 runs backwards: write 10.0.0.1-10.0.0.9",
-        ),
+        ("10.0.0.9-10.0.0.1", backwards),
+        ("10.0.0.9-1", backwards),
         (
             "10.0.0.1-2001:db8::1",
             "goes from one address family to the other: write a range for each",
         ),
-        ("fe80::1%a-fe80::2%b", "names two interfaces: write one range for each sweep"),
-        ("fe80::1%", "ends where its interface belongs: write it as in fe80::1%eth0"),
-        (
-            "2001:db8::1%eth0",
-            "names the interface eth0, which only link-local addresses need: leave out '%eth0'",
-        ),
-        ("exa$mple", "is no host name and no address: it contains '$'"),
-        ("münchen.example", "is not in ASCII: write the name as DNS has it, with xn--"),
-    ] {
-        let error = match error.strip_prefix("error: ") {
-            Some(whole) => whole.to_owned(),
-            None if text.is_empty() => error.to_owned(),
-            None => format!("'{text}' {error}"),
-        };
-        assert_eq!(read(text), format!("error: {error}"), "{text}");
-    }
-    assert_eq!(
-        read(&"a".repeat(254)),
-        "error: a host name has 253 characters at most, and this one has 254"
-    );
-    assert_eq!(
-        read("a\u{1b}[2J"),
-        "error: 'a\\u{1b}[2J' is no host name and no address: it contains '\\u{1b}'"
-    );
-    assert!(read(&"1".repeat(1000)).len() < 250);
+        ("fe80::1%a-fe80::2%b", "names two interfaces: sweep them one by one"),
+    ]);
 }
 
 #[test]

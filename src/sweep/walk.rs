@@ -14,7 +14,7 @@
 //! | 5 to 9 | one for each host | never the same host, never adjacent ones |
 //! | 4 | one for each host | never the same host; adjacent ones once in four steps, not at all with one port |
 //! | 2, 3 | one for each host | never the same host |
-//! | 1, with ports | as above, ports in the place of hosts | with 4, or 5 and more ports: never adjacent ones |
+//! | 1 | as above, its ports in the place of hosts | never adjacent ports, from 4 ports on |
 //!
 //! Hosts are adjacent that are so in the list of those to visit, hence also those whose addresses are.
 //! Five is the smallest number of hosts for which this can hold while all hosts are visited evenly:
