@@ -24,7 +24,9 @@ use std::net::IpAddr;
 use super::cookie::Cookie;
 use super::space::Target;
 use crate::net::ChecksumTrust;
-use crate::wire::{Flags, HEADER_LEN, IcmpError, IcmpKind, IpPayload, ParseError, SeqNum, parse_ip};
+use crate::wire::{
+    Flags, HEADER_LEN, IcmpError, IcmpKind, IpPayload, ParseError, SeqNum, parse_ip,
+};
 
 mod read;
 
@@ -260,12 +262,7 @@ impl Examiner {
     /// Nothing is allocated, and nothing read before its length is known to be there. `echoes` is of no
     /// concern where timestamps were not offered.
     #[must_use]
-    pub fn examine<'a>(
-        &self,
-        packet: &'a [u8],
-        trust: ChecksumTrust,
-        echoes: Echoes,
-    ) -> Heard<'a> {
+    pub fn examine<'a>(&self, packet: &'a [u8], trust: ChecksumTrust, echoes: Echoes) -> Heard<'a> {
         let ip = match Ip::read(packet) {
             Ok(ip) => ip,
             Err(ParseError::Version(_)) => return Heard::Foreign,
@@ -328,12 +325,7 @@ impl Examiner {
 
     /// What a segment with ACK says that acknowledges the number at this distance from our ISN: first
     /// the acknowledgment, then RST, then SYN.
-    fn kind<'a>(
-        &self,
-        tcp: &Tcp<'a>,
-        acked: u32,
-        echoes: Echoes,
-    ) -> Result<Kind<'a>, Rejection> {
+    fn kind<'a>(&self, tcp: &Tcp<'a>, acked: u32, echoes: Echoes) -> Result<Kind<'a>, Rejection> {
         let &Tcp { seq, flags, window, payload, .. } = tcp;
         let reset = flags.contains(Flags::RST);
         let syn = flags.contains(Flags::SYN);

@@ -106,7 +106,8 @@ impl Config {
     /// [`SendTooLong`] where they are more than [`MAX_SEND`](Self::MAX_SEND).
     pub fn sending(mut self, bytes: &[u8]) -> Result<Self, SendTooLong> {
         let (have, max) = (bytes.len(), Self::MAX_SEND);
-        self.len = u32::try_from(have).ok().filter(|_| have <= max).ok_or(SendTooLong { have, max })?;
+        self.len =
+            u32::try_from(have).ok().filter(|_| have <= max).ok_or(SendTooLong { have, max })?;
         self.send = bytes.to_vec();
         Ok(self)
     }

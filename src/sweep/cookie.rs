@@ -132,7 +132,9 @@ mod tests {
             let here = here.parse().unwrap();
             let isns: HashSet<_> = (0..=99)
                 .flat_map(|host| (1..=100).map(move |port| (host, port)))
-                .map(|(host, port)| cookie.isn(here, 40000, target(&format!("{prefix}{host}"), port)))
+                .map(|(host, port)| {
+                    cookie.isn(here, 40000, target(&format!("{prefix}{host}"), port))
+                })
                 .collect();
             // Of 10,000 draws from 2^32, 0.01 are expected to meet another.
             assert!(isns.len() >= 9998, "{}", isns.len());

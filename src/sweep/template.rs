@@ -298,7 +298,8 @@ fn offset_and_flags(header: usize, flags: Flags) -> u16 {
 
 /// Where TSval lies in a header with these options.
 fn tsval_at(options: &[TcpOption]) -> Option<usize> {
-    let before = options.iter().position(|option| matches!(option, TcpOption::Timestamps { .. }))?;
+    let before =
+        options.iter().position(|option| matches!(option, TcpOption::Timestamps { .. }))?;
     Some(HEADER_LEN + options[..before].iter().map(TcpOption::len).sum::<usize>() + 2)
 }
 
