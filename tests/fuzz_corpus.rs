@@ -1,8 +1,9 @@
 //! Packets that somebody may send us, replayed: each must be read as it was when it was put into
 //! the corpus, and no damage done to it may break an invariant.
 //!
-//! `tests/corpus/packet` holds whole IP packets, `tests/corpus/options` option lists. They are the
-//! seeds of the fuzz targets in `tests/fuzz` as well; a crash found there belongs here, under a name
+//! `tests/corpus/packet` holds whole IP packets, `tests/corpus/options` option lists, and
+//! `tests/corpus/sweep_answer` packets for a sweep behind two bytes that say how they are looked at
+//! (`tests/invariants/sweep.rs`). They are the seeds of the fuzz targets in `tests/fuzz` as well; a crash found there belongs here, under a name
 //! that says what is wrong with it.
 
 #![allow(clippy::unwrap_used)]
@@ -47,6 +48,15 @@ fn every_option_list_of_the_corpus_is_read_as_before() {
     insta::assert_snapshot!(read);
 }
 
+#[test]
+fn every_answer_of_the_corpus_is_judged_as_before() {
+    let mut read = String::new();
+    for (name, bytes) in corpus("sweep_answer") {
+        writeln!(read, "{name}\n    {}", invariants::sweep::answer(&bytes)).unwrap();
+    }
+    insta::assert_snapshot!(read);
+}
+
 /// A fuzzer's round without a fuzzer: each seed damaged a few hundred times, the same way in every
 /// run.
 #[test]
@@ -55,6 +65,11 @@ fn no_damage_to_the_corpus_breaks_an_invariant() {
     for (_, seed) in corpus("packet") {
         for _ in 0..500 {
             invariants::packet(&damaged(&seed, &mut rng));
+        }
+    }
+    for (_, seed) in corpus("sweep_answer") {
+        for _ in 0..500 {
+            invariants::sweep::answer(&damaged(&seed, &mut rng));
         }
     }
     for (_, seed) in corpus("options") {

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, dead_code)] // not every user of this file uses all of it
 
+pub(crate) mod sweep;
+
 use std::net::IpAddr;
 
 use shakedown::wire::{
