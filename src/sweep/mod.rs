@@ -8,6 +8,7 @@ pub mod account;
 mod block;
 pub mod checkpoint;
 pub mod flights;
+pub mod governor;
 pub mod ledger;
 pub mod limits;
 pub mod loss;
