@@ -15,6 +15,7 @@ pub mod checkpoint;
 pub mod conversation;
 pub mod cookie;
 pub mod engine;
+pub mod governor;
 pub mod hosts;
 pub mod ledger;
 pub mod limits;
