@@ -450,7 +450,7 @@ impl SweepEnd {
     /// SYNs sent, all passes.
     #[must_use]
     pub fn sent(&self) -> u64 {
-        self.passes.iter().map(|pass| pass.sent).sum()
+        self.passes.iter().fold(0, |sum, pass| sum.saturating_add(pass.sent))
     }
 
     /// SYNs a second, while they left; absent where none did.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::event::{SweepAccount, SweepEnd, SweepLoss, SweepRun, SweepTimes};
-use crate::report::human::paint::{Paint, Span, wrap, wrap_text};
+use crate::report::human::paint::{Paint, Span, blank, width, wrap, wrap_text};
 use crate::report::human::{Lines, Style, hang};
 use crate::report::units;
 
@@ -31,6 +31,20 @@ struct Page {
 impl Page {
     fn line(&mut self, line: Vec<Span>) {
         self.lines.push(line);
+    }
+
+    /// A row of the table, and what is to be said of it beside it.
+    fn detailed(&mut self, mut row: Vec<Span>, detail: &str) {
+        let indent = width(&row) + 2;
+        let room = self.style.columns().saturating_sub(indent);
+        for mut line in wrap_text(detail, Paint::Dim, room) {
+            row.push(blank(indent - width(&row)));
+            row.append(&mut line);
+            self.line(std::mem::take(&mut row));
+        }
+        if !row.is_empty() {
+            self.line(row);
+        }
     }
 
     /// A sentence, in as many lines as it takes.
@@ -62,7 +76,7 @@ fn targets(page: &mut Page, run: Option<&SweepRun>, end: &SweepEnd) {
     for (count, name, paint) in rows {
         let paint = if count == 0 { Paint::Dim } else { paint };
         let share = share(count, total);
-        let mut line = vec![
+        let line = vec![
             Span::plain(format!("  {count:>columns$}  ")),
             Span::new(format!("{name:<11}"), paint),
             Span::plain(format!("  {share:>7}")),
@@ -74,10 +88,7 @@ fn targets(page: &mut Page, run: Option<&SweepRun>, end: &SweepEnd) {
             }
             _ => String::new(),
         };
-        if !detail.is_empty() {
-            line.push(Span::new(format!("  {detail}"), Paint::Dim));
-        }
-        page.line(line);
+        page.detailed(line, &detail);
     }
     page.line(vec![Span::new(format!("= {total:>columns$}  targets"), Paint::Bold)]);
     let wanted = run.map(|run| run.positions.end.saturating_sub(run.positions.start));
@@ -191,7 +202,7 @@ fn strays(page: &mut Page, end: &SweepEnd) {
         page.say(&text, Paint::Warn);
     }
     if end.duplicates > 0 {
-        page.say(&format!("{}", units::count(end.duplicates, "duplicate answer")), Paint::Plain);
+        page.say(&units::count(end.duplicates, "duplicate answer"), Paint::Plain);
     }
     if end.late > 0 {
         let text = format!(

@@ -288,7 +288,8 @@ impl FromStr for Fields {
 fn nearest(name: &str) -> Option<&'static str> {
     let likeness = |known: &'static str| (strsim::jaro_winkler(name, known), known);
     let best = Field::ALL.map(Field::name).map(likeness);
-    let best = best.into_iter().max_by(|left, right| left.0.total_cmp(&right.0));
+    // Of equals the first.
+    let best = best.into_iter().rev().max_by(|left, right| left.0.total_cmp(&right.0));
     best.filter(|(likeness, _)| *likeness >= ALIKE).map(|(_, known)| known)
 }
 

@@ -53,13 +53,13 @@
 //! `timestamp_error_ns`, `log_error_ns`: the largest error of each}.
 
 mod account;
+mod columns;
 mod csv;
 mod fan;
 mod fields;
 mod ink;
 mod json;
 pub mod merge;
-mod parquet;
 mod plain;
 mod progress;
 mod records;
@@ -70,11 +70,11 @@ mod testkit;
 mod tests;
 mod whole;
 
+pub use columns::SweepParquet;
 pub use csv::SweepCsv;
 pub use fan::{OpenOnly, SweepFan};
 pub use fields::{Field, Fields, FieldsError};
 pub use json::SweepJson;
-pub use parquet::SweepParquet;
 pub use plain::{SweepPlain, SweepRows};
 pub use progress::SweepWithProgress;
 pub use summary::SweepSummary;
