@@ -110,6 +110,30 @@ proptest! {
     }
 }
 
+#[test]
+fn every_target_of_a_space_is_visited_once_and_no_neighbour_follows() {
+    use crate::sweep::{hosts::AddrRange, ports::PortSet, space::Target};
+    let range = |text: &str, prefix| AddrRange::network(text.parse().unwrap(), prefix).unwrap();
+    let hosts = [range("192.0.2.0", 28), range("192.0.2.32", 30), range("2001:db8::", 125)];
+    let ports = PortSet::parse("22,80,443", &|_| None).unwrap();
+    let space = Space::new(hosts.into_iter().collect(), ports).unwrap();
+    let walk = Walk::new(&space, 7);
+    let order: Vec<Target> =
+        (0..walk.len()).map(|position| space.target(walk.index_at(position))).collect();
+    let number = |target: Target| match target.addr {
+        std::net::IpAddr::V4(addr) => u128::from(addr.to_bits()),
+        std::net::IpAddr::V6(addr) => addr.to_bits(),
+    };
+    for pair in order.windows(2) {
+        assert!(number(pair[0]).abs_diff(number(pair[1])) >= 2, "{} then {}", pair[0], pair[1]);
+    }
+    let distinct: std::collections::BTreeSet<_> = order.iter().collect();
+    assert_eq!(distinct.len(), 3 * (16 + 4 + 8));
+    for (position, target) in (0..).zip(&order) {
+        assert_eq!(space.index_of(*target).map(|index| walk.position_of(index)), Some(position));
+    }
+}
+
 /// Computed by a second program, written in another language by the module's documentation.
 #[test]
 fn the_order_is_the_same_on_every_machine() {
