@@ -241,6 +241,8 @@ pub enum SweepRate {
     Fixed(u64),
     /// As many as are answered without loss: found out on the way, and never more than this.
     Auto(Option<u64>),
+    /// As many as this host can send.
+    Max,
 }
 
 /// What is fixed for a whole sweep.

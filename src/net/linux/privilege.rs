@@ -1,11 +1,13 @@
 //! The one capability that we need, and letting go of it.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use caps::{CapSet, Capability};
 use nix::sys::prctl;
 use nix::sys::statvfs::{FsFlags, statvfs};
+use nix::unistd::{Gid, Uid, geteuid, setfsgid, setfsuid};
 
 /// How `CAP_NET_RAW` is held.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -102,6 +104,22 @@ pub fn ensure_net_raw() -> Result<Privilege, PrivilegeError> {
     let raised = has(CapSet::Permitted)
         && caps::raise(None, CapSet::Effective, Capability::CAP_NET_RAW).is_ok();
     if raised { Ok(Privilege::Raised) } else { Err(PrivilegeError::missing_net_raw()) }
+}
+
+/// Makes files from now on be opened and renamed as by the owner of the directory that `path` lies in,
+/// where that is not root: to be called before [`drop_all`], by a run that replaces files later. Root
+/// without capabilities could not do it in another user's directory.
+pub fn keep_to_directory_of(path: &Path) {
+    let directory = match path.parent() {
+        Some(directory) if !directory.as_os_str().is_empty() => directory,
+        _ => Path::new("."),
+    };
+    let Ok(metadata) = std::fs::metadata(directory) else { return };
+    if geteuid().is_root() && metadata.uid() != 0 {
+        // Both never fail: they give the identity before, which is not of interest.
+        let _ = setfsgid(Gid::from_raw(metadata.gid()));
+        let _ = setfsuid(Uid::from_raw(metadata.uid()));
+    }
 }
 
 /// Drops every capability of this thread for good, root's included, and forbids getting any by

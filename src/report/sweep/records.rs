@@ -100,6 +100,7 @@ impl From<SweepRate> for Rate {
         match rate {
             SweepRate::Fixed(rate) => Self { auto: false, per_second: Some(rate) },
             SweepRate::Auto(most) => Self { auto: true, per_second: most },
+            SweepRate::Max => Self { auto: false, per_second: None },
         }
     }
 }
@@ -108,6 +109,7 @@ impl From<Rate> for SweepRate {
     fn from(rate: Rate) -> Self {
         match rate {
             Rate { auto: false, per_second: Some(rate) } => Self::Fixed(rate),
+            Rate { auto: false, per_second: None } => Self::Max,
             Rate { per_second, .. } => Self::Auto(per_second),
         }
     }

@@ -138,5 +138,6 @@ fn rate(rate: SweepRate) -> String {
         SweepRate::Fixed(rate) => format!("{rate}/s"),
         SweepRate::Auto(Some(most)) => format!("auto, at most {most}/s"),
         SweepRate::Auto(None) => "auto".to_owned(),
+        SweepRate::Max => "max".to_owned(),
     }
 }

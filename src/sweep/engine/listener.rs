@@ -1,6 +1,7 @@
 //! The hearing side of a sweep: what arrives is proved, credited once, answered and told.
 
 use std::io;
+use std::time::Duration;
 
 use super::flights::{Awaited, Flight, Flights};
 use super::mission::Mission;
@@ -12,6 +13,7 @@ use crate::event::{
 use crate::net::bulk::Packet;
 use crate::sweep::answer::{Answer, Echoes, Examiner, Heard, Kind, SynAck};
 use crate::sweep::conversation::{self, Phase, Progress, ResetPhase, Sent, Step};
+use crate::sweep::governor::Governor;
 use crate::sweep::loss::Loss;
 use crate::sweep::mark::Mark;
 use crate::sweep::plan::Credit;
@@ -32,6 +34,8 @@ pub(super) struct Listener<'a, S> {
     pub(super) flights: Flights,
     pub(super) tally: Tally,
     pub(super) loss: Loss,
+    /// Who decides how fast, where that is not fixed.
+    pub(super) governor: Option<Governor>,
     replies: Vec<Asked>,
     /// Wall clock minus our axis, in nanoseconds.
     wall: Option<i64>,
@@ -67,6 +71,7 @@ impl<'a, S: SweepSink> Listener<'a, S> {
             flights: Flights::new(mission.patience),
             tally,
             loss,
+            governor: None,
             replies: Vec::new(),
             wall,
             oldest_echo: mission.stamps.value(start),
@@ -200,6 +205,7 @@ impl<'a, S: SweepSink> Listener<'a, S> {
         };
         self.loss.first(Mark::Open, pass, sent.map(|sent| at.since(sent)));
         let rtt = self.rtt(position, once, sent, at);
+        self.govern(pass, rtt, at);
         let mut found = self.found(answer, SweepOutcome::Open, pass, at);
         found.rtt = rtt;
         found.offer = Some(offer(&syn_ack));
@@ -241,12 +247,20 @@ impl<'a, S: SweepSink> Listener<'a, S> {
                 self.loss.first(Mark::Refused, pass, None);
                 let mut found = self.found(answer, SweepOutcome::Refused, pass, at);
                 found.rtt = self.rtt(position, once, None, at);
+                self.govern(pass, found.rtt, at);
                 self.tell(&found)
             }
             credit => {
                 self.tally.repeat(credit);
                 Ok(())
             }
+        }
+    }
+
+    /// Tells the governor of a first answer.
+    fn govern(&mut self, pass: u8, rtt: Option<SweepRtt>, at: Instant) {
+        if let (Some(governor), 1, Some(rtt)) = (&mut self.governor, pass, rtt) {
+            governor.answered(at.saturating_sub(Duration::from_nanos(rtt.nanos)));
         }
     }
 

@@ -34,6 +34,7 @@ use shared::{Books, Shared};
 pub use tally::Tally;
 pub use track::Track;
 
+use super::governor::{Bounds, Governor};
 use super::ledger::Ledger;
 use super::limits::Limits;
 use super::loss::Loss;
@@ -122,7 +123,7 @@ pub fn sweep<S: SweepSink>(
     let shared = Shared::new(Books { ledger, log: SendLog::new(sendlog::LINES) });
     let pace = match rate {
         Rate::Fixed(rate) => Some(Pace::new(rate, sender::BATCH as u64, start)),
-        Rate::Auto => Some(Pace::new(governor_start(), sender::BATCH as u64, start)),
+        Rate::Auto => Some(Pace::new(Bounds::default().start, sender::BATCH as u64, start)),
         Rate::Max => None,
     };
     let mut sender = Sender::new(mission, &shared, track, pace, limits, now);
@@ -148,7 +149,9 @@ pub fn sweep<S: SweepSink>(
         before: parts.before,
         resumed: parts.resumed,
         warned: Warned::default(),
+        governed: Governed::default(),
     };
+    work.listener.governor = (rate == Rate::Auto).then(|| Governor::new(Bounds::default(), start));
     let result = std::thread::scope(|scope| {
         let sending = std::thread::Builder::new()
             .name("sender".to_owned())
@@ -169,10 +172,6 @@ fn worth_timing(rate: Rate, mission: &Mission) -> bool {
         Rate::Auto | Rate::Max => true,
     };
     fast && mission.positions.end - mission.positions.start >= 16 * sender::TRIAL as u64
-}
-
-const fn governor_start() -> u64 {
-    1_000
 }
 
 /// What the user was told once.
@@ -206,6 +205,15 @@ struct Work<'a, 's, S> {
     before: Duration,
     resumed: bool,
     warned: Warned,
+    governed: Governed,
+}
+
+/// What the governor was told of so far.
+#[derive(Default)]
+struct Governed {
+    sent: u64,
+    drops: u64,
+    troubles: u64,
 }
 
 impl<S: SweepSink> Work<'_, '_, S> {
@@ -266,6 +274,7 @@ impl<S: SweepSink> Work<'_, '_, S> {
         self.listener.wait_no_longer(now)?;
         self.listener.ask();
         self.shared.hold(self.listener.flights.is_full());
+        self.govern(now)?;
         if now >= self.next_progress {
             self.next_progress = now + PROGRESS;
             self.progress(now)?;
@@ -295,6 +304,25 @@ impl<S: SweepSink> Work<'_, '_, S> {
             }
         }
         Ok(over)
+    }
+
+    /// Lets the governor know what has left and what went wrong, and the sender what it decides.
+    fn govern(&mut self, now: Instant) -> io::Result<()> {
+        if self.listener.governor.is_none() || self.cut {
+            return Ok(());
+        }
+        self.drops = self.collect.drops()?;
+        // Later passes go to targets that are mostly silent, and tell nothing.
+        let sent = self.shared.books().ledger.account().passes.first().map_or(0, |pass| pass.sent);
+        let troubles: u64 = self.shared.troubles().values().sum();
+        let Some(governor) = &mut self.listener.governor else { return Ok(()) };
+        governor.sent(sent.saturating_sub(self.governed.sent), now);
+        if self.drops > self.governed.drops || troubles > self.governed.troubles {
+            governor.trouble(now);
+        }
+        self.governed = Governed { sent, drops: self.drops, troubles };
+        self.shared.set_rate(governor.rate(now));
+        Ok(())
     }
 
     /// Sends no more SYNs, and waits for what is under way.

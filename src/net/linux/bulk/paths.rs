@@ -80,6 +80,12 @@ impl Paths {
         self.closed.iter().map(|(name, reason)| (*name, reason.as_str()))
     }
 
+    /// All that are open.
+    #[must_use]
+    pub fn into_all(self) -> Vec<Box<dyn Transmit>> {
+        self.open
+    }
+
     /// Keeps the way of this name, and closes the others.
     #[must_use]
     pub fn choose(self, name: &str) -> Option<Box<dyn Transmit>> {

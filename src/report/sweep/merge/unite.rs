@@ -55,6 +55,7 @@ fn rate(rates: impl Iterator<Item = SweepRate>) -> SweepRate {
         (SweepRate::Auto(sum), SweepRate::Auto(more)) => {
             SweepRate::Auto(sum.zip(more).map(|(sum, more)| sum.saturating_add(more)))
         }
+        (SweepRate::Max, SweepRate::Max) => SweepRate::Max,
         _ => SweepRate::Auto(None),
     });
     sum.unwrap_or(SweepRate::Auto(None))
