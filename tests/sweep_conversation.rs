@@ -1,7 +1,7 @@
 //! Stateless conversations with an end that keeps to RFC 9293: our own machine as the server, across a
 //! path that loses, repeats and reorders.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -98,7 +98,7 @@ fn isn(v6: bool) -> SeqNum {
 impl World {
     fn new(seed: u64, v6: bool, config: Config, habit: Habit, weather: Weather) -> Self {
         let mut rng = Rng::new(seed);
-        let offer = Offer { timestamps: seed % 3 != 0, ..Offer::default() };
+        let offer = Offer { timestamps: !seed.is_multiple_of(3), ..Offer::default() };
         let (source, target) = ends(v6);
         let examiner = Examiner::new(
             Cookie::new(SECRET),
@@ -107,7 +107,8 @@ impl World {
             offer.timestamps,
             config.beyond(),
         );
-        let offered = Offered { timestamps: seed % 5 != 0, mss: Some(1220), ..Offered::default() };
+        let offered =
+            Offered { timestamps: !seed.is_multiple_of(5), mss: Some(1220), ..Offered::default() };
         let server = Connection::listen(tcp::Config {
             local_port: target.port,
             remote_port: 0,
@@ -132,7 +133,7 @@ impl World {
             answered: false,
             on_the_way: BTreeMap::new(),
             count: 0,
-            remembers: seed % 2 == 0,
+            remembers: seed.is_multiple_of(2),
             peer: None,
             heard: 0,
             replied: 0,
