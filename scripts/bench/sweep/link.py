@@ -27,7 +27,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "rtt"))
+sys.path.append(str(Path(__file__).resolve().parent.parent / "rtt"))
 from lab import LIBC, Lab, Missing, note, spawn  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
@@ -201,6 +201,24 @@ class Link(Lab):
             count.packets += packets
             count.bytes += size
         return found
+
+    def serve(self, port: int, *more: str) -> subprocess.Popen:
+        """Starts the listener of all addresses of the peer; `stop` ends it."""
+        server = self.start(self.inside(self.peer, [str(compiled("serve.c")), str(port), *more]),
+                            stdout=subprocess.PIPE, text=True)
+        if server.stdout.readline() != "listening\n":
+            raise Missing("the listener in the peer's namespace did not start")
+        return server
+
+    def stop(self, child: subprocess.Popen) -> str:
+        """Ends a process of ours in its own way; gives what else it printed."""
+        self.children.remove(child)
+        child.send_signal(signal.SIGTERM)
+        try:
+            said = child.communicate(timeout=10)[0]
+        finally:
+            self.end(child, signal.SIGKILL)
+        return said or ""
 
     def measure(self, command: list[str], limit: float, name: str = "tool") -> Cost:
         """Runs a command on the client to its end; it is killed after `limit` seconds, and that is an error."""
