@@ -126,6 +126,7 @@ class Link(Lab):
                 raise Missing(f"{program} is not installed")
         self.children: list[subprocess.Popen] = []
         self.near_free = False
+        self.runs = 0
         RAW.mkdir(parents=True, exist_ok=True)
 
     def __enter__(self) -> Link:
@@ -183,6 +184,11 @@ class Link(Lab):
                     ["detach", "xdpdrv"]
                 self.run(pid, "bpftool", "net", *words, "dev", name)
             self.near_free = near_free
+
+    def fresh(self) -> int:
+        """The number of the next run."""
+        self.runs += 1
+        return self.runs
 
     def clear(self) -> None:
         """Begins to count anew."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from link import PORT, RAW, SPARE, Link, version
@@ -22,10 +22,27 @@ class Case:
     title: str
     near_free: bool
     targets: str
+    "a network or an address, with NN for what is another in every run"
     ports: str
     expected: int
     closed: bool = False
     "that a port is closed is an answer as well"
+    serve: int = PORT
+    "the port at which the kernel peer listens"
+
+    def at(self, run: int) -> Case:
+        """The case, with addresses that the peer has not been asked at lately.
+
+        Its kernel remembers connections for a minute, and would answer those who use the same ports
+        in another way than the first.
+        """
+        return replace(self, targets=self.targets.replace("NN", str(1 + run % 250)))
+
+    def asked(self, address: str, port: int) -> bool:
+        """Whether an answer is one to a question of this case."""
+        if "/" in self.targets:
+            return str(port) == self.ports and address.startswith(self.targets.rsplit(".", 2)[0] + ".")
+        return address in (self.targets, "closed")
 
 
 @dataclass
@@ -111,8 +128,7 @@ def nmap() -> Scanner:
 
     def command(_: Link, case: Case, rate: int | None) -> list[str]:
         # With one host its own pacing is faster than a rate that it cannot keep up with.
-        pace = ["-T4"] if case.closed or case.expected > case.targets.count("/") * 65536 else \
-            ["-T5", "--min-rate", str(rate or 100_000), "--max-retries", "1"]
+        pace = ["-T5", "--min-rate", str(rate or 100_000), "--max-retries", "1"] if "/" in case.targets else ["-T4"]
         return ["nmap", "-sS", "-n", "-Pn", *pace, "-p", case.ports, "-oG", str(file), case.targets]
 
     def heard(file: Path, _: str, case: Case) -> Iterator[tuple[str, int]]:
