@@ -59,7 +59,7 @@ def one(link: Link, binary: str, kind: str, share: int, passes: int) -> tuple[li
         link.run(link.peer, "nft", "delete", "table", "ip", "bench")
     finally:
         link.stop(server)
-    if cost.status not in (0, 1):
+    if cost.status not in (0, 1) or not file.exists():
         raise Missing(f"shakedown exits with {cost.status}: {cost.output.strip()[-300:]}")
     found, summary = set(), {}
     with open(file, encoding="ascii") as lines:

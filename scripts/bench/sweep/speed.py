@@ -107,7 +107,7 @@ def one(link: Link, scanner: Scanner, case: Case) -> Run:
     finally:
         for helper in helpers:
             link.stop(helper)
-    if cost.status not in (0, 1):
+    if cost.status not in (0, 1) or (scanner.ours and not scanner.file.exists()):
         raise Missing(f"{scanner.name} exits with {cost.status}: {cost.output.strip()[-300:]}")
     heard = scanner.heard(scanner.file, cost.output, case)
     if isinstance(heard, int):

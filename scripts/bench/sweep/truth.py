@@ -143,7 +143,7 @@ def one(link: Link, binary: str, setting: Setting) -> tuple[list[str], str]:
         syns = link.seen()["syn"]
     finally:
         link.stop(server)
-    if cost.status not in (0, 1):
+    if cost.status not in (0, 1) or not file.exists():
         raise Missing(f"shakedown exits with {cost.status}: {cost.output.strip()[-300:]}")
     truth = Truth.read(taps.files)
     errors, true, stated, within, without, ways = [], [], [], 0, 0, {}
