@@ -24,9 +24,9 @@ pub struct SweepCsv<W: Write> {
 
 impl<W: Write> SweepCsv<W> {
     /// Writes `fields` of each target to `out`.
-    pub fn new(out: W, fields: Fields) -> Self {
+    pub fn new(out: W, fields: &Fields) -> Self {
         let out = BufWriter::with_capacity(BUFFER, out);
-        Self { out, fields, headed: false, line: Vec::new() }
+        Self { out, fields: fields.clone(), headed: false, line: Vec::new() }
     }
 
     /// Continues a file: the names of the columns stand in it already.

@@ -16,15 +16,18 @@ use crate::time::Instant;
 #[derive(Debug)]
 pub struct SweepJson<W: Write> {
     out: BufWriter<W>,
-    fields: Fields,
+    /// Each field, and what stands before its value: `,"port":`.
+    fields: Vec<(Field, Box<[u8]>)>,
     origin: Instant,
     line: Vec<u8>,
 }
 
 impl<W: Write> SweepJson<W> {
     /// Writes `fields` of each target to `out`.
-    pub fn new(out: W, fields: Fields) -> Self {
+    pub fn new(out: W, fields: &Fields) -> Self {
         let out = BufWriter::with_capacity(BUFFER, out);
+        let key = |field: Field| format!(",\"{}\":", field.name()).into_bytes().into();
+        let fields = fields.iter().map(|field| (field, key(field))).collect();
         Self { out, fields, origin: Instant::ZERO, line: Vec::new() }
     }
 
@@ -65,8 +68,11 @@ impl<W: Write> SweepSink for SweepJson<W> {
     fn found(&mut self, found: &Found) -> io::Result<()> {
         self.line.clear();
         self.line.extend_from_slice(TARGET);
-        for field in self.fields.iter() {
-            member(&mut self.line, field, found);
+        for (field, key) in &self.fields {
+            if let Some(value) = field.of(found) {
+                self.line.extend_from_slice(key);
+                member(&mut self.line, value);
+            }
         }
         self.line.extend_from_slice(b"}\n");
         self.out.write_all(&self.line)
@@ -89,12 +95,7 @@ impl<W: Write> SweepSink for SweepJson<W> {
     }
 }
 
-/// `,"port":443`; nothing where it is not known.
-fn member(out: &mut Vec<u8>, field: Field, found: &Found) {
-    let Some(value) = field.of(found) else { return };
-    out.extend_from_slice(b",\"");
-    out.extend_from_slice(field.name().as_bytes());
-    out.extend_from_slice(b"\":");
+fn member(out: &mut Vec<u8>, value: Value<'_>) {
     match value {
         Value::Number(number) => ink::number(out, number),
         Value::Signed(number) => ink::signed(out, number),

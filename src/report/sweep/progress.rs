@@ -131,22 +131,23 @@ impl<W> std::fmt::Debug for SweepWithProgress<'_, W> {
     }
 }
 
-/// `12.3 % 8060 of 65536, 50000/s, 1200 open, 6800 refused, loss 0.4 %, 2 s left`.
+/// `12.3 % of 65536 targets, 8060 SYNs, 50000/s, 1200 open, 6800 refused, loss 0.43 %, 2 s left`.
 fn line(progress: &SweepProgress) -> String {
     let p = progress;
     let tenths = u128::from(p.probed) * 1000 / u128::from(p.targets.max(1));
-    let mut line =
-        format!("{}.{} % of {} targets, {} SYNs", tenths / 10, tenths % 10, p.targets, p.sent);
+    let mut line = format!("{}.{} % of {} targets", tenths / 10, tenths % 10, p.targets);
+    // Before all else, for a narrow terminal cuts the end.
+    if p.drops > 0 {
+        line += &format!(", {} DROPPED BY THIS HOST", p.drops);
+    }
+    line += &format!(", {} SYNs", p.sent);
     match p.stage {
         SweepStage::Sending => line += &format!(", {}/s", p.rate),
-        SweepStage::CoolingDown => line += ", waiting for late answers",
+        SweepStage::CoolingDown => line += ", late answers",
     }
     line += &format!(", {} open, {} refused", p.open, p.refused);
     if p.unreachable > 0 {
         line += &format!(", {} unreachable", p.unreachable);
-    }
-    if p.drops > 0 {
-        line += &format!(", {} DROPPED BY THIS HOST", p.drops);
     }
     if let Some(loss) = p.loss {
         let hundredths = (loss.ppm + 50) / 100;

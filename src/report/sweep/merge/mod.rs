@@ -98,7 +98,9 @@ impl Merge {
         }
         let united = unite::run(&facts).zip(unite::end(&facts));
         let (run, end) = united.ok_or_else(|| {
-            let problem = "the counts of the reports exceed what can be counted".to_owned();
+            let problem =
+                "the reports hold words or numbers that this version of shakedown does not know"
+                    .to_owned();
             MergeError::NotOneSweep(vec![problem])
         })?;
         let notes = prove::notes(&facts);

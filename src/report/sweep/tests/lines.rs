@@ -13,7 +13,7 @@ use crate::time::Instant;
 
 fn json(fields: Fields, found: &[Found]) -> String {
     let mut out = Vec::new();
-    written(|out| SweepJson::new(out, fields), &mut out, found);
+    written(|out| SweepJson::new(out, &fields), &mut out, found);
     without_version(&out)
 }
 
@@ -56,7 +56,7 @@ fn fields_are_chosen_and_ordered_alike_in_json_and_csv() {
         ]
     );
     let mut out = Vec::new();
-    written(|out| SweepCsv::new(out, fields), &mut out, &found()[2..4]);
+    written(|out| SweepCsv::new(out, &fields), &mut out, &found()[2..4]);
     let rows = "port,addr,icmp_kind\n443,10.9.3.4,prohibited\n22,2001:db8::7,\n";
     assert_eq!(String::from_utf8(out).unwrap(), rows);
 }
@@ -64,7 +64,7 @@ fn fields_are_chosen_and_ordered_alike_in_json_and_csv() {
 #[test]
 fn csv_rows() {
     let mut out = Vec::new();
-    written(|out| SweepCsv::new(out, Fields::default()), &mut out, &found());
+    written(|out| SweepCsv::new(out, &Fields::default()), &mut out, &found());
     let text = String::from_utf8(out).unwrap();
     assert_eq!(text.lines().count(), found().len() + 1, "a row is a line");
     insta::assert_snapshot!(text);
@@ -74,8 +74,8 @@ fn csv_rows() {
 fn a_continued_file_has_one_header() {
     let mut out = Vec::new();
     let fields: Fields = "addr".parse().unwrap();
-    written(|out| SweepCsv::new(out, fields.clone()), &mut out, &found()[..1]);
-    written(|out| SweepCsv::new(out, fields).continuing(), &mut out, &found()[1..2]);
+    written(|out| SweepCsv::new(out, &fields), &mut out, &found()[..1]);
+    written(|out| SweepCsv::new(out, &fields).continuing(), &mut out, &found()[1..2]);
     assert_eq!(String::from_utf8(out).unwrap(), "addr\n10.9.0.7\n10.9.255.254\n");
 }
 
@@ -109,7 +109,7 @@ fn rows_for_a_terminal() {
 
 #[test]
 fn a_notice_is_told_from_the_beginning_of_the_run() {
-    let mut json = SweepJson::new(Vec::new(), Fields::default());
+    let mut json = SweepJson::new(Vec::new(), &Fields::default());
     json.begin(&run()).unwrap();
     let notice = Notice {
         at: Instant::from_nanos(5_000_700),
@@ -188,7 +188,7 @@ fn whatever_is_written_at_once_are_whole_lines() {
     let mut all: Vec<Found> = found().into_iter().cycle().take(2_000).collect();
     all.push(long);
     let mut blocks = Blocks(Vec::new());
-    tell(SweepJson::new(&mut blocks, Fields::default()), &run(), &all, &end());
+    tell(SweepJson::new(&mut blocks, &Fields::default()), &run(), &all, &end());
     assert!(blocks.0.len() > 3 && blocks.0.len() < 100, "{} blocks", blocks.0.len());
     assert!(blocks.0.iter().all(|block| block.ends_with(b"\n")));
     let lines: usize =

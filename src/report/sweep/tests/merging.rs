@@ -65,7 +65,7 @@ fn shard(of: u64, index: u32, count: u32) -> String {
     let run = shard_run(of, index, count);
     let found: Vec<Found> = run.positions.clone().filter_map(target).collect();
     let mut out = Vec::new();
-    let sink = SweepJson::new(&mut out, Fields::default());
+    let sink = SweepJson::new(&mut out, &Fields::default());
     tell(sink, &run, &found, &shard_end(&run));
     String::from_utf8(out).unwrap()
 }
@@ -76,7 +76,7 @@ fn shards(of: u64, count: u32) -> Vec<SweepReport> {
 
 fn united(merge: &Merge) -> String {
     let mut out = Vec::new();
-    merge.tell(&mut SweepFan::new().with(SweepJson::new(&mut out, Fields::default()))).unwrap();
+    merge.tell(&mut SweepFan::new().with(SweepJson::new(&mut out, &Fields::default()))).unwrap();
     super::without_version(&out)
 }
 
@@ -108,7 +108,7 @@ fn everything_that_was_found_survives() {
         ..SweepAccount::default()
     };
     let mut out = Vec::new();
-    tell(SweepJson::new(&mut out, Fields::default()), &alone, &found(), &all);
+    tell(SweepJson::new(&mut out, &Fields::default()), &alone, &found(), &all);
     let merge = Merge::prove(vec![report("'a'", out.clone())]).unwrap();
     let targets = |text: &str| -> Vec<String> {
         text.lines().filter(|line| line.contains(r#""type":"target""#)).map(str::to_owned).collect()
@@ -273,7 +273,7 @@ fn an_interrupted_shard_is_accounted_for_and_noted() {
     end.interrupted = true;
     let mut out = Vec::new();
     let found: Vec<Found> = run.positions.clone().filter_map(target).collect();
-    tell(SweepJson::new(&mut out, Fields::default()), &run, &found, &end);
+    tell(SweepJson::new(&mut out, &Fields::default()), &run, &found, &end);
     let reports = vec![report("'b'", out), report("'a'", shard(90, 0, 2))];
     let merge = Merge::prove(reports).unwrap();
     assert!(!merge.is_complete());
