@@ -100,9 +100,9 @@ pub(super) fn open(
     let mut fan = SweepFan::new();
     let continues = kept.is_some_and(|kept| kept > 0);
     let report: Box<dyn SweepSink + Send> = match form {
-        Form::Json => filtered(SweepJson::new(out, fields.clone()), output.open_only),
+        Form::Json => filtered(SweepJson::new(out, &fields), output.open_only),
         Form::Csv => {
-            let csv = SweepCsv::new(out, fields.clone());
+            let csv = SweepCsv::new(out, &fields);
             filtered(if continues { csv.continuing() } else { csv }, output.open_only)
         }
         Form::Plain => filtered(SweepPlain::new(out), output.open_only),
