@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::schedule;
 use crate::check::finding::{Ruling, fail, found, inconclusive, not_applicable, pass, warn};
-use crate::check::lab::{Class, Conversation, Lab, Offer, ack, fin};
+use crate::check::lab::{Class, Conversation, Got, Lab, Offer, ack, fin};
 use crate::check::{Check, check};
 use crate::event::{CheckInfo, Cost, FigureValue, Finding, Group, Level, Rule, Trigger, Verdict};
 use crate::time::Instant;
@@ -87,12 +87,21 @@ async fn unacknowledged_fin(lab: &Lab, old_acks: bool) -> Ruling {
     if times.is_empty() {
         return Err(inconclusive("the server did not close this time"));
     }
+    if let Some(other) = renumbered(&fins) {
+        return Ok(fail(format!("its FIN moved: {}", c.notation(&other.segment))));
+    }
     if old_acks && times.len() == 1 {
         let verdict = lab.on_silence(Class::Ordinary, Verdict::Fail);
         return Ok(found(verdict, "an old ACK stopped the retransmission of the FIN"));
     }
     let finding = schedule::judge(lab, "FIN", &times, !old_acks);
     Ok(with_what_is_left(lab, &mut c, finding).await)
+}
+
+/// A FIN that does not end where the first one does, alone or behind data.
+fn renumbered(fins: &[Got]) -> Option<&Got> {
+    let end = fins.first()?.segment.seq_end();
+    fins.iter().find(|got| got.segment.seq_end() != end)
 }
 
 /// What a late acknowledgment of the server's FIN meets.
@@ -125,6 +134,9 @@ async fn finwait1_retx(lab: Lab) -> Ruling {
     // The FIN that came is in the trace; those that follow are its repetitions.
     let began = lab.time();
     let fins = schedule::watch(&mut c, |got| got.has(Flags::FIN), |_| ()).await;
+    if let Some(other) = renumbered(&fins) {
+        return Ok(fail(format!("its FIN moved: {}", c.notation(&other.segment))));
+    }
     let mut times = vec![began];
     times.extend(fins.iter().map(|got| got.stamp.at));
     if let Some(first) = lab.last_arrival_before(began) {
