@@ -328,6 +328,12 @@ impl Conversation {
         self.established = false;
     }
 
+    /// The highest number that the server acknowledged, once it did.
+    #[must_use]
+    pub const fn acked(&self) -> Option<SeqNum> {
+        self.acked
+    }
+
     /// The window that the server announced last, without scaling.
     #[must_use]
     pub const fn their_window(&self) -> u16 {

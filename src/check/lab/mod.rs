@@ -24,7 +24,7 @@ pub use self::opening::{Offer, Opening, usual_offer};
 pub use self::segment::{Seg, ack, data, fin, rst, seg, syn};
 pub use self::steps::Liveness;
 pub use self::survival::Survival;
-use super::finding::{Stop, inconclusive};
+use super::finding::{Ruling, Stop, inconclusive, pass};
 use crate::event::{PathProfile, ServerProfile, Step, Trace, Verdict};
 use crate::net::Dir;
 use crate::time::Instant;
@@ -160,16 +160,33 @@ impl Lab {
     /// segments, or loses any, it proves nothing.
     #[must_use]
     pub fn on_silence(&self, class: Class, verdict: Verdict) -> Verdict {
+        if self.swallows(class) || self.is_lossy() { Verdict::Inconclusive } else { verdict }
+    }
+
+    /// The ruling where silence is what is due: it is `good`, but for a path that swallows such
+    /// segments, where the server never saw what it should have ignored.
+    ///
+    /// # Errors
+    /// Inconclusive on such a path.
+    pub fn ignored(&self, class: Class, good: &str) -> Ruling {
+        if self.swallows(class) {
+            let why = format!("{good}; but on this path such segments vanish before the server");
+            return Err(inconclusive(why));
+        }
+        Ok(pass(good))
+    }
+
+    /// Whether the calibration found that such segments get no answer that is due.
+    fn swallows(&self, class: Class) -> bool {
         let path = &self.setting.path;
-        let swallowed = match class {
+        match class {
             Class::Ordinary => false,
             Class::Stray => path.stray_answered == Some(false),
             // A server that closes at once cannot be asked: what swallows strays swallows these too.
             Class::OutOfWindow => {
                 !path.out_of_window_answered.or(path.stray_answered).unwrap_or(true)
             }
-        };
-        if swallowed || self.is_lossy() { Verdict::Inconclusive } else { verdict }
+        }
     }
 
     /// When the last segment arrived before `before`, over all conversations of this run.
