@@ -232,7 +232,7 @@ impl Conversation {
                 if let Some(arrival) = core.next(port) {
                     return Poll::Ready(Some(arrival));
                 }
-                if core.now() >= until {
+                if core.heard() >= until {
                     return Poll::Ready(None);
                 }
                 core.wake_at(until);
