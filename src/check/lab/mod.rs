@@ -28,6 +28,7 @@ use super::finding::{Ruling, Stop, inconclusive, pass};
 use crate::event::{PathProfile, ServerProfile, Step, Trace, Verdict};
 use crate::net::Dir;
 use crate::time::Instant;
+use crate::wire::Flags;
 
 /// An answer that is due at once, at least (the specification's NOW; or three round trips).
 const NOW: Duration = Duration::from_secs(1);
@@ -198,6 +199,23 @@ impl Lab {
             _ => None,
         });
         arrivals.filter(|at| *at <= before).max()
+    }
+
+    /// The time between the last two segments with this bit that arrived: what the server's timer has
+    /// come to. Zero where there are not two.
+    #[must_use]
+    pub fn last_gap(&self, bit: Flags) -> Duration {
+        let trace = self.trace.borrow();
+        let mut arrivals = trace.entries.iter().rev().filter_map(|entry| match &entry.step {
+            Step::Segment { dir: Dir::Rx, packet: Some(packet), .. } => {
+                packet.segment.has(bit).then_some(entry.stamp.at)
+            }
+            _ => None,
+        });
+        match (arrivals.next(), arrivals.next()) {
+            (Some(last), Some(before)) => last.since(before),
+            _ => Duration::ZERO,
+        }
     }
 
     /// When our segment left, where it is the only one since `began`.
