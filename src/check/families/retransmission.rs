@@ -177,6 +177,14 @@ async fn data_retx(lab: Lab) -> Ruling {
     Ok(schedule::judge(&lab, "data", &times, true))
 }
 
+/// Whether probes come ever more slowly (SHLD-30): none sooner than the one before, and the last much
+/// later. Too few of them do not tell.
+fn grow(gaps: &[Duration]) -> bool {
+    let [.., last] = gaps else { return true };
+    gaps.windows(2).all(|pair| pair[1].mul_f64(1.1) >= pair[0])
+        && (gaps.len() < 3 || *last >= gaps[gaps.len() / 2].mul_f64(1.5))
+}
+
 check!(
     ZWIN_DATA_CLOSE,
     zwin_data_close,
@@ -220,17 +228,32 @@ async fn zwin_data_close(lab: Lab) -> Ruling {
     c.send(&ack().label("the window opens"));
     c.drain_to_fin(SHUT).await;
     let gaps = schedule::gaps(&probes);
-    let growing = gaps.windows(2).all(|pair| pair[1].mul_f64(1.1) >= pair[0]);
     let finding = if c.peer_fin.is_none() {
         let verdict = lab.on_silence(Class::Ordinary, Verdict::Fail);
         found(verdict, "the FIN never came after the window had opened")
     } else if probes.is_empty() {
         let verdict = lab.on_silence(Class::Ordinary, Verdict::Fail);
         found(verdict, format!("no probe of the closed window in {} s", SHUT.as_secs()))
-    } else if growing || lab.is_lossy() {
+    } else if grow(&gaps) || lab.is_lossy() {
         pass(format!("{} probes; then the data and the FIN", probes.len()))
     } else {
         warn(format!("{} probes, not ever more slowly; then the data and the FIN", probes.len()))
     };
     Ok(finding.figure("schedule", FigureValue::Times(gaps)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steady_probes_do_not_come_ever_more_slowly() {
+        let grows = |seconds: &[u64]| {
+            grow(&seconds.iter().copied().map(Duration::from_secs).collect::<Vec<_>>())
+        };
+        assert!(grows(&[1, 2, 4, 8, 16]));
+        assert!(grows(&[5, 5]));
+        assert!(!grows(&[1, 1, 1, 1, 1]));
+        assert!(!grows(&[1, 2, 4, 2, 8]));
+    }
 }
