@@ -197,7 +197,7 @@ fn the_files_of_a_check_are_whole() {
     std::fs::write(&old, worse).expect("written");
     let text = told(SERVER, &line);
     assert!(text.contains("new check           fin-hole: pass"), "{text}");
-    assert!(text.contains("check is gone       fin-other: was pass"), "{text}");
+    assert!(text.contains("not in this run     fin-other: was pass"), "{text}");
     // A file in the place of the directory.
     let line = format!("{CHECK} --pcap-dir {old}");
     let output = output(SERVER, &line);

@@ -189,7 +189,17 @@ impl fmt::Display for Notation<'_> {
             write!(f, " urg {urgent}")?;
         }
         for (index, option) in options.iter().enumerate() {
-            write!(f, "{}{option}", if index == 0 { " <" } else { "," })?;
+            f.write_str(if index == 0 { " <" } else { "," })?;
+            match option {
+                // They are numbers of what the other end sent, as the acknowledgment is.
+                TcpOption::Sack(blocks) => {
+                    let relative = |edge: SeqNum| SeqNum(edge.offset_from(self.ack_origin));
+                    let blocks =
+                        blocks.iter().map(|(left, right)| (relative(*left), relative(*right)));
+                    TcpOption::Sack(blocks.collect()).fmt(f)?;
+                }
+                other => other.fmt(f)?,
+            }
         }
         if options.is_empty() { Ok(()) } else { f.write_str(">") }
     }

@@ -149,4 +149,13 @@ const STRAY: &[&str] = &[
     "est-oow",
     "est-ack-unsent",
     "est-data-ack-unsent",
+    // Silence is due, and would be there without a server too.
+    "listen-rst",
+    "listen-noack",
+    "syn-badcsum",
+    "synrcvd-rst-outside",
+    "est-rst-outside",
+    "est-noack",
+    "fin-noack",
+    "fin-badcsum",
 ];

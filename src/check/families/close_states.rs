@@ -61,7 +61,8 @@ pub(super) async fn ack_its_fin(lab: &Lab, c: &mut Conversation) -> bool {
     c.send(&ack().label("ACK of its FIN"));
     // Longer than the first retransmission takes anywhere, by RFC 6298; each further one takes twice as
     // long, and would be missed by a wait that does not grow.
-    let mut quiet = Duration::from_millis(1500) + 2 * lab.rtt();
+    let mut quiet =
+        Duration::from_millis(1500).max(lab.last_gap(Flags::FIN) * 5 / 2) + 2 * lab.rtt();
     for _ in 0..ACKS {
         if c.expect(quiet, |_, got| got.has(Flags::FIN)).await.is_none() {
             return true;

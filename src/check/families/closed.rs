@@ -97,9 +97,9 @@ pub(super) fn nowhere(c: &Conversation) -> SeqNum {
 
 /// The ruling on what came for segments that have to be ignored: `reset` for a RST, a failure for a
 /// connection.
-pub(super) fn silent(c: &Conversation, all: &[Got], reset: Verdict) -> Ruling {
+pub(super) fn silent(lab: &Lab, c: &Conversation, all: &[Got], reset: Verdict) -> Ruling {
     match all.iter().map(|got| &got.segment).max_by_key(|segment| segment.has(Flags::SYN)) {
-        None => Ok(pass("silence")),
+        None => lab.ignored(Class::Stray, "silence"),
         Some(segment) if segment.has(Flags::RST) => {
             Ok(found(reset, format!("answered by {}", c.notation(segment))))
         }
@@ -265,7 +265,7 @@ async fn unanswered(lab: &Lab, what: Seg) -> Ruling {
     let mut c = lab.conversation_with(closed_port(lab)?)?;
     let what = what.ack_at(nowhere(&c));
     let all = lab.ignore(&mut c, &what).await;
-    silent(&c, &all, Verdict::Fail)
+    silent(lab, &c, &all, Verdict::Fail)
 }
 
 check!(
@@ -286,13 +286,13 @@ check!(
 async fn closed_badcsum(lab: Lab) -> Ruling {
     let mut c = lab.conversation_with(closed_port(&lab)?)?;
     let all = lab.ignore(&mut c, &syn().wrong_checksum().label("its checksum is wrong")).await;
-    checksum_ruling(&c, &all)
+    checksum_ruling(&lab, &c, &all)
 }
 
 /// The ruling on what came for segments whose checksum was wrong.
-pub(super) fn checksum_ruling(c: &Conversation, all: &[Got]) -> Ruling {
+pub(super) fn checksum_ruling(lab: &Lab, c: &Conversation, all: &[Got]) -> Ruling {
     match all.first() {
-        None => Ok(pass("silence")),
+        None => lab.ignored(Class::Stray, "silence"),
         // On a link inside one host nobody computes checksums, and the receiver need not look.
         Some(got) if got.checksum_right.is_none() => Err(not_applicable(format!(
             "answered by {}, but on this link the kernel vouches for checksums",

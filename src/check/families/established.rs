@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use crate::check::finding::{
-    Ruling, fail, found, gravest, info, not_applicable, pass, tolerated, warn,
+    Ruling, Stop, fail, found, gravest, info, not_applicable, pass, tolerated, warn,
 };
 use crate::check::lab::{
-    Class, Conversation, Lab, Liveness, Running, Seg, ack, join, rst, seg, syn, usual_offer,
+    Class, Conversation, Lab, Liveness, Offer, Running, Seg, ack, join, rst, seg, syn, usual_offer,
 };
 use crate::check::{Check, check};
 use crate::event::{CheckInfo, Cost, Group, Level, Rule, Trigger, Verdict};
-use crate::wire::{Flags, Segment};
+use crate::wire::{Flags, Segment, TcpOption};
 
 /// In the order of the table.
 pub(in crate::check) static CHECKS: &[&Check] = &[
@@ -71,19 +71,51 @@ async fn syncookie_detect(lab: Lab) -> Ruling {
         got.has(Flags::SYN | Flags::ACK) && got.ack == c.iss + 1_000_001 && got.seq != first.seq
     });
     let fresh = fresh.await.is_some();
-    let signs: Vec<&str> = [
-        (!repeated, "the SYN-ACK is not repeated"),
-        (!refused, "an ACK after RST is not refused"),
-        (fresh, "another SYN on the same ports is answered at once"),
-    ]
-    .into_iter()
-    .filter_map(|(seen, sign)| seen.then_some(sign))
-    .collect();
-    Ok(match signs.len() {
-        0 => info("no sign of them"),
-        3 => info(format!("SYN cookies: {}", signs.join("; "))),
-        _ => info(format!("not clear: {}", signs.join("; "))),
+    let asked = [
+        (Some(!repeated), "the SYN-ACK is not repeated"),
+        (Some(!refused), "an ACK after RST is not refused"),
+        (Some(fresh), "another SYN on the same ports is answered at once"),
+        (forgets_options(&lab).await?, "no options without timestamps to keep them in"),
+        (rounds_the_mss(&lab).await?, "our MSS is rounded down"),
+    ];
+    let signs: Vec<&str> =
+        asked.iter().filter_map(|(seen, sign)| (*seen == Some(true)).then_some(*sign)).collect();
+    let text = signs.join("; ");
+    Ok(if signs.is_empty() {
+        info("no sign of them")
+    } else if asked.iter().all(|(seen, _)| *seen != Some(false)) {
+        info(format!("SYN cookies: {text}"))
+    } else {
+        info(format!("not clear: {text}"))
     })
+}
+
+/// Whether the server agrees on neither scaling nor SACK where we offer no timestamps, in which a
+/// cookie keeps them; absent where it agrees on none of them anyway.
+async fn forgets_options(lab: &Lab) -> Result<Option<bool>, Stop> {
+    let server = lab.server();
+    if !server.timestamps || !server.sack && server.window_scale.is_none() {
+        return Ok(None);
+    }
+    let mss = TcpOption::Mss(lab.setting().mss);
+    let scale = [TcpOption::Nop, TcpOption::WindowScale(0)];
+    let offer = Offer::of(&[&[mss, TcpOption::SackPermitted], &scale[..]].concat());
+    let (c, _) = lab.half_open(&offer).await?;
+    Ok(Some(!c.peer.sack && c.peer.window_scale.is_none()))
+}
+
+/// Whether the server sends no more than 536 bytes in a segment where 1,000 are allowed: a cookie has
+/// room for a few sizes only. Absent where it does not greet with so much.
+async fn rounds_the_mss(lab: &Lab) -> Result<Option<bool>, Stop> {
+    const ALLOWED: u16 = 1000;
+    const ROUNDED: usize = 536;
+    if lab.target().is_ipv6() || lab.server().greets <= ALLOWED.into() {
+        return Ok(None);
+    }
+    let mut c = lab.open_with(&Offer::of(&[TcpOption::Mss(ALLOWED)])).await?;
+    let got = c.expect(lab.server_window(), |_, got| !got.payload.is_empty()).await;
+    // Several may have been merged on the way, but none is cut.
+    Ok(got.map(|got| got.segment.payload.len() % ROUNDED == 0))
 }
 
 check!(
@@ -268,13 +300,15 @@ async fn est_rst_outside(lab: Lab) -> Ruling {
 async fn ignored_rst(lab: &Lab, offset: i64) -> Ruling {
     let mut c = lab.established().await?;
     let (s, r) = (c.snd_nxt, c.rcv_nxt);
-    c.send(&rst().seq(offset).label("RST out of the window"));
+    let what = rst().seq(offset).label("RST out of the window");
     let answer = |_: &Conversation, got: &Segment| {
         got.flags == Flags::ACK && got.ack == s && got.seq == r && got.payload.is_empty()
     };
-    let answered = c.expect(lab.now_window(), answer).await.is_some();
+    let answered = lab.disturb(&mut c, &what, answer).await.is_some();
     Ok(match (lab.liveness(&mut c).await, answered) {
-        (Liveness::Alive, false) => pass("silence, and it lives"),
+        (Liveness::Alive, false) => {
+            return lab.ignored(Class::OutOfWindow, "silence, and it lives");
+        }
         (Liveness::Alive, true) => tolerated("an ACK, and it lives"),
         (Liveness::Reset(got), _) => fail(format!("it was obeyed: {}", c.notation(&got.segment))),
         (Liveness::Dead, _) => {
@@ -405,20 +439,20 @@ async fn est_noack(lab: Lab) -> Ruling {
 async fn dropped(lab: &Lab, what: &Seg) -> Ruling {
     let mut c = lab.established().await?;
     let s = c.snd_nxt;
-    c.send(&what.clone().label("without ACK"));
     // What the application says, or says again, is no answer.
     let answer = |_: &Conversation, got: &Segment| {
         let pure = got.flags == Flags::ACK && got.payload.is_empty();
         pure || got.has(Flags::RST) || got.has(Flags::ACK) && got.ack.is_after(s)
     };
-    let answer = c.expect(lab.now_window(), answer).await;
+    let answer = lab.disturb(&mut c, &what.clone().label("without ACK"), answer).await;
     if let Some(got) = &answer
         && (got.segment.has(Flags::RST) || got.segment.ack.is_after(s))
     {
         return Ok(fail(format!("it was not dropped: {}", c.notation(&got.segment))));
     }
     Ok(match (lab.liveness(&mut c).await, answer) {
-        (Liveness::Alive, None) => pass("silence, and it lives"),
+        // What has no ACK belongs to no connection, as a firewall sees it.
+        (Liveness::Alive, None) => return lab.ignored(Class::Stray, "silence, and it lives"),
         (Liveness::Alive, Some(_)) => tolerated("an ACK, and it lives"),
         (Liveness::Reset(got), _) => {
             fail(format!("the connection is gone: {}", c.notation(&got.segment)))

@@ -124,7 +124,7 @@ async fn ignored(lab: &Lab, what: &Seg, reset: Verdict) -> Ruling {
     let acknowledges = what.flags().contains(Flags::ACK);
     let what = if acknowledges { what.clone().ack_at(nowhere(&c)) } else { what.clone() };
     let all = lab.ignore(&mut c, &what).await;
-    silent(&c, &all, reset)
+    silent(lab, &c, &all, reset)
 }
 
 check!(

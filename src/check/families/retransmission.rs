@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::schedule;
 use crate::check::finding::{Ruling, fail, found, inconclusive, not_applicable, pass, warn};
-use crate::check::lab::{Class, Conversation, Lab, Offer, ack, fin};
+use crate::check::lab::{Class, Conversation, Got, Lab, Offer, ack, fin};
 use crate::check::{Check, check};
 use crate::event::{CheckInfo, Cost, FigureValue, Finding, Group, Level, Rule, Trigger, Verdict};
 use crate::time::Instant;
@@ -87,12 +87,21 @@ async fn unacknowledged_fin(lab: &Lab, old_acks: bool) -> Ruling {
     if times.is_empty() {
         return Err(inconclusive("the server did not close this time"));
     }
+    if let Some(other) = renumbered(&fins) {
+        return Ok(fail(format!("its FIN moved: {}", c.notation(&other.segment))));
+    }
     if old_acks && times.len() == 1 {
         let verdict = lab.on_silence(Class::Ordinary, Verdict::Fail);
         return Ok(found(verdict, "an old ACK stopped the retransmission of the FIN"));
     }
     let finding = schedule::judge(lab, "FIN", &times, !old_acks);
     Ok(with_what_is_left(lab, &mut c, finding).await)
+}
+
+/// A FIN that does not end where the first one does, alone or behind data.
+fn renumbered(fins: &[Got]) -> Option<&Got> {
+    let end = fins.first()?.segment.seq_end();
+    fins.iter().find(|got| got.segment.seq_end() != end)
 }
 
 /// What a late acknowledgment of the server's FIN meets.
@@ -125,6 +134,9 @@ async fn finwait1_retx(lab: Lab) -> Ruling {
     // The FIN that came is in the trace; those that follow are its repetitions.
     let began = lab.time();
     let fins = schedule::watch(&mut c, |got| got.has(Flags::FIN), |_| ()).await;
+    if let Some(other) = renumbered(&fins) {
+        return Ok(fail(format!("its FIN moved: {}", c.notation(&other.segment))));
+    }
     let mut times = vec![began];
     times.extend(fins.iter().map(|got| got.stamp.at));
     if let Some(first) = lab.last_arrival_before(began) {
@@ -163,6 +175,14 @@ async fn data_retx(lab: Lab) -> Ruling {
         return Err(inconclusive("this time the server said nothing"));
     }
     Ok(schedule::judge(&lab, "data", &times, true))
+}
+
+/// Whether probes come ever more slowly (SHLD-30): none sooner than the one before, and the last much
+/// later. Too few of them do not tell.
+fn grow(gaps: &[Duration]) -> bool {
+    let [.., last] = gaps else { return true };
+    gaps.windows(2).all(|pair| pair[1].mul_f64(1.1) >= pair[0])
+        && (gaps.len() < 3 || *last >= gaps[gaps.len() / 2].mul_f64(1.5))
 }
 
 check!(
@@ -208,17 +228,32 @@ async fn zwin_data_close(lab: Lab) -> Ruling {
     c.send(&ack().label("the window opens"));
     c.drain_to_fin(SHUT).await;
     let gaps = schedule::gaps(&probes);
-    let growing = gaps.windows(2).all(|pair| pair[1].mul_f64(1.1) >= pair[0]);
     let finding = if c.peer_fin.is_none() {
         let verdict = lab.on_silence(Class::Ordinary, Verdict::Fail);
         found(verdict, "the FIN never came after the window had opened")
     } else if probes.is_empty() {
         let verdict = lab.on_silence(Class::Ordinary, Verdict::Fail);
         found(verdict, format!("no probe of the closed window in {} s", SHUT.as_secs()))
-    } else if growing || lab.is_lossy() {
+    } else if grow(&gaps) || lab.is_lossy() {
         pass(format!("{} probes; then the data and the FIN", probes.len()))
     } else {
         warn(format!("{} probes, not ever more slowly; then the data and the FIN", probes.len()))
     };
     Ok(finding.figure("schedule", FigureValue::Times(gaps)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steady_probes_do_not_come_ever_more_slowly() {
+        let grows = |seconds: &[u64]| {
+            grow(&seconds.iter().copied().map(Duration::from_secs).collect::<Vec<_>>())
+        };
+        assert!(grows(&[1, 2, 4, 8, 16]));
+        assert!(grows(&[5, 5]));
+        assert!(!grows(&[1, 1, 1, 1, 1]));
+        assert!(!grows(&[1, 2, 4, 2, 8]));
+    }
 }

@@ -122,7 +122,7 @@ async fn syn_badcsum(lab: Lab) -> Ruling {
     let mut c = lab.conversation()?;
     let bad = syn().wrong_checksum().label("its checksum is wrong");
     let all = lab.ignore(&mut c, &bad).await;
-    let finding = checksum_ruling(&c, &all)?;
+    let finding = checksum_ruling(&lab, &c, &all)?;
     lab.still_open().await?;
     Ok(finding)
 }
@@ -175,7 +175,7 @@ async fn malformed(lab: &Lab, offset: Option<u8>, length: usize) -> Ruling {
             c.snd_nxt = c.iss + 1;
             fail(format!("answered by {}", c.notation(&got.segment)))
         }
-        Some(got) => found(Verdict::Warn, format!("answered by {}", c.notation(&got.segment))),
+        Some(got) => fail(format!("answered by {}", c.notation(&got.segment))),
     })
 }
 

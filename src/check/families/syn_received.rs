@@ -10,7 +10,7 @@ use crate::check::lab::{
     Class, Conversation, Lab, Seg, Survival, ack, data, fin, join, rst, seg, usual_offer,
 };
 use crate::check::{Check, check};
-use crate::event::{CheckInfo, Cost, Group, Level, Rule, Trigger, Verdict};
+use crate::event::{CheckInfo, Cost, Finding, Group, Level, Rule, Trigger, Verdict};
 use crate::time::Instant;
 use crate::wire::{Flags, Segment};
 
@@ -256,11 +256,13 @@ async fn synrcvd_rst_outside(lab: Lab) -> Ruling {
     lab.bears_connections()?;
     let mut c = half_open(&lab).await?;
     let end = c.snd_nxt;
-    c.send(&rst().seq(-1000).label("RST out of the window"));
+    let what = rst().seq(-1000).label("RST out of the window");
     let challenge = |_: &Conversation, got: &Segment| got.flags == Flags::ACK && got.ack == end;
-    let answered = c.expect(lab.now_window(), challenge).await.is_some();
+    let answered = lab.disturb(&mut c, &what, challenge).await.is_some();
     Ok(match (lab.complete(&mut c).await, answered) {
-        (Survival::Alive, false) => pass("silence, and the connection opens"),
+        (Survival::Alive, false) => {
+            return lab.ignored(Class::OutOfWindow, "silence, and the connection opens");
+        }
         (Survival::Alive, true) => tolerated("an ACK, and the connection opens"),
         (Survival::Gone(got), _) => fail(format!("it was obeyed: {}", c.notation(&got.segment))),
         (Survival::Silent, _) => {
@@ -279,7 +281,7 @@ check!(
         level: Level::Must,
         cost: Cost::Safe,
         groups: &[Group::SynReceived],
-        expect: "the data open the connection, and are acknowledged",
+        expect: "the data open the connection, are acknowledged, and reach the application",
         why: "Whenever the last ACK of a handshake is lost, the request has to do its work.",
     }
 );
@@ -316,10 +318,34 @@ async fn first_segment(lab: &Lab, what: Seg, after: Duration) -> Ruling {
         }
         Some(_) => {
             c.advance(what.len());
-            pass("acknowledged")
+            served(lab, &mut c, &what).await
         }
         None => found(lab.on_silence(Class::Ordinary, Verdict::Fail), "never acknowledged"),
     })
+}
+
+/// Whether the application was told too of what opened its connection: what is echoed comes back, and
+/// whoever closes after us does.
+async fn served(lab: &Lab, c: &mut Conversation, what: &Seg) -> Finding {
+    let server = lab.server();
+    let missing = if what.flags().contains(Flags::FIN) {
+        if server.closes_after_fin.is_none() {
+            return pass("acknowledged");
+        }
+        c.drain_to_fin(lab.server_window()).await;
+        (c.peer_fin.is_none() && !c.was_reset).then_some("acknowledged, but it does not close")
+    } else {
+        if !server.echoes {
+            return pass("acknowledged");
+        }
+        let due = server.greets + u64::from(what.len());
+        c.drain(lab.server_window(), due).await;
+        ((c.received.len() as u64) < due).then_some("acknowledged, but it is never echoed")
+    };
+    match missing {
+        None => pass("acknowledged, and the application served"),
+        Some(text) => found(lab.on_silence(Class::Ordinary, Verdict::Fail), text),
+    }
 }
 
 check!(
@@ -332,7 +358,7 @@ check!(
         level: Level::Must,
         cost: Cost::Safe,
         groups: &[Group::SynReceived, Group::Fin],
-        expect: "the FIN opens the connection, and is acknowledged",
+        expect: "the FIN opens the connection and is acknowledged, and the application closes",
         why: "A client that connects and closes at once must not leave anything behind.",
     }
 );
@@ -367,7 +393,7 @@ async fn synrcvd_fin_noack(lab: Lab) -> Ruling {
         return Ok(fail(format!("it was not dropped: {}", c.notation(&got.segment))));
     }
     Ok(match lab.complete(&mut c).await {
-        Survival::Alive => pass("silence, and the connection opens"),
+        Survival::Alive => return lab.ignored(Class::Stray, "silence, and the connection opens"),
         Survival::Gone(got) => {
             fail(format!("no connection after it: {}", c.notation(&got.segment)))
         }
@@ -432,6 +458,9 @@ async fn synack_retx(lab: Lab) -> Ruling {
     if let Some(other) = all.iter().find(|got| got.segment.seq != first.seq) {
         return Ok(fail(format!("another initial number: {}", c.notation(&other.segment))));
     }
+    if let Some(other) = all.iter().find(|got| !got.segment.payload.is_empty()) {
+        return Ok(fail(format!("a SYN-ACK with data: {}", c.notation(&other.segment))));
+    }
     if all.is_empty() {
         return Ok(warn("the SYN-ACK is never repeated (SYN cookies?)"));
     }
@@ -441,7 +470,7 @@ async fn synack_retx(lab: Lab) -> Ruling {
     let gap = schedule::gaps(&times).first().copied().unwrap_or_default().as_secs_f64();
     if finding.verdict == Verdict::Pass && !(0.8..=3.5).contains(&gap) {
         let text = format!("the first repetition came after {gap:.1} s");
-        return Ok(crate::event::Finding { observed: text, verdict: Verdict::Warn, ..finding });
+        return Ok(Finding { observed: text, verdict: Verdict::Warn, ..finding });
     }
     Ok(finding)
 }

@@ -151,7 +151,7 @@ check!(
     tw_old,
     CheckInfo {
         id: "tw-old",
-        title: "Old data and numbers out of the window in TIME-WAIT",
+        title: "Old data, new data and numbers out of the window in TIME-WAIT",
         rules: &[FIRST],
         level: Level::Must,
         cost: Cost::Safe,
@@ -163,34 +163,57 @@ check!(
 
 async fn tw_old(lab: Lab) -> Ruling {
     let stimuli = [
-        ("old data", Class::Ordinary, Verdict::Fail, data(b"old").seq(-4).label("old data")),
+        (
+            "old data",
+            Class::Ordinary,
+            (Verdict::Fail, Verdict::Fail),
+            data(b"old").seq(-4).label("old data"),
+        ),
+        (
+            "new data",
+            Class::Ordinary,
+            // Their number is in the window, and they are behind our FIN: whoever sends them deserves
+            // no answer (RFC 9293 §3.10.7.4, seventh), or that of a socket that nobody reads.
+            (Verdict::Tolerated, Verdict::Tolerated),
+            data(b"new").label("data behind our FIN"),
+        ),
         (
             "an ACK out of the window",
             Class::OutOfWindow,
             // Nobody waits for this answer but whoever has lost track.
-            Verdict::Warn,
+            (Verdict::Warn, Verdict::Fail),
             ack().seq(300_000).label("out of the window"),
         ),
     ];
     let runs: Vec<Running<'_, Ruling>> = stimuli
         .iter()
-        .map(|(_, class, silence, what)| -> Running<'_, _> {
-            Box::pin(answered_in_time_wait(&lab, *class, *silence, what))
+        .map(|(_, class, otherwise, what)| -> Running<'_, _> {
+            Box::pin(answered_in_time_wait(&lab, *class, *otherwise, what))
         })
         .collect();
     let all = join(runs).await;
     gravest(stimuli.iter().map(|(name, ..)| *name).zip(all).collect())
 }
 
-async fn answered_in_time_wait(lab: &Lab, class: Class, silence: Verdict, what: &Seg) -> Ruling {
+/// The ruling on a segment that TIME-WAIT has to acknowledge; `silence` and `reset` are what the other
+/// answers deserve. Taken, it is a failure.
+async fn answered_in_time_wait(
+    lab: &Lab,
+    class: Class,
+    (silence, reset): (Verdict, Verdict),
+    what: &Seg,
+) -> Ruling {
     let mut c = time_wait(lab, &usual(lab)).await?;
     let s = c.snd_nxt;
     let decides = |_: &Conversation, got: &Segment| {
-        got.has(Flags::RST) || got.flags == Flags::ACK && got.ack == s
+        got.has(Flags::RST) || got.flags == Flags::ACK && got.ack.is_at_or_after(s)
     };
     Ok(match lab.ask(&mut c, what, lab.now_window(), decides).await {
         Some(got) if got.segment.has(Flags::RST) => {
-            fail(format!("reset: {}", c.notation(&got.segment)))
+            found(reset, format!("reset: {}", c.notation(&got.segment)))
+        }
+        Some(got) if got.segment.ack != s => {
+            fail(format!("it was taken: {}", c.notation(&got.segment)))
         }
         Some(_) => pass("acknowledged"),
         None => found(lab.on_silence(class, silence), "no answer"),

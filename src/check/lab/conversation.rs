@@ -232,7 +232,7 @@ impl Conversation {
                 if let Some(arrival) = core.next(port) {
                     return Poll::Ready(Some(arrival));
                 }
-                if core.now() >= until {
+                if core.heard() >= until {
                     return Poll::Ready(None);
                 }
                 core.wake_at(until);
@@ -326,6 +326,12 @@ impl Conversation {
         self.peer_fin = None;
         self.was_reset = false;
         self.established = false;
+    }
+
+    /// The highest number that the server acknowledged, once it did.
+    #[must_use]
+    pub const fn acked(&self) -> Option<SeqNum> {
+        self.acked
     }
 
     /// The window that the server announced last, without scaling.

@@ -79,6 +79,8 @@ pub struct Core {
     /// Ports of conversations that are over, each until when and with whom.
     quarantine: VecDeque<(Instant, u16, SocketAddr)>,
     wake: Option<Instant>,
+    /// What had arrived by then is in the inboxes.
+    heard: Instant,
     failure: Option<io::Error>,
     ip_id: u16,
     flow_label: u32,
@@ -104,6 +106,7 @@ impl Core {
     pub fn new(mut stand: Box<dyn Stand>, source: IpAddr, target: SocketAddr) -> io::Result<Self> {
         let [ip_id, flow_label, ..] = stand.words()?;
         Ok(Self {
+            heard: stand.now(),
             stand,
             source,
             target,
@@ -125,6 +128,12 @@ impl Core {
     /// The time now.
     pub fn now(&self) -> Instant {
         self.stand.now()
+    }
+
+    /// Until when nothing can have arrived that is not in an inbox. Where this host is busy, that is
+    /// a while ago, and it is no silence of the target's.
+    pub(super) const fn heard(&self) -> Instant {
+        self.heard
     }
 
     /// The wire.
@@ -250,6 +259,7 @@ impl Core {
         let mut until = wake.unwrap_or_else(|| self.now() + Duration::from_secs(1));
         // Whoever floods a port of ours shall not keep us from our time.
         for _ in 0..PATIENCE {
+            let asked = self.now();
             match self.stand.receive(until)? {
                 Received::Frame(frame) => {
                     if self.deliver(&frame) {
@@ -257,11 +267,15 @@ impl Core {
                         until = Instant::ZERO;
                     }
                 }
-                Received::Timeout => return Ok(Turn::Progress),
+                Received::Timeout => {
+                    self.heard = asked.max(until);
+                    return Ok(Turn::Progress);
+                }
                 Received::Interrupted => return Ok(Turn::Interrupted),
                 Received::StatusRequested => return Ok(Turn::StatusRequested),
             }
         }
+        self.heard = self.now();
         Ok(Turn::Progress)
     }
 

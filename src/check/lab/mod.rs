@@ -24,10 +24,11 @@ pub use self::opening::{Offer, Opening, usual_offer};
 pub use self::segment::{Seg, ack, data, fin, rst, seg, syn};
 pub use self::steps::Liveness;
 pub use self::survival::Survival;
-use super::finding::{Stop, inconclusive};
+use super::finding::{Ruling, Stop, inconclusive, pass};
 use crate::event::{PathProfile, ServerProfile, Step, Trace, Verdict};
 use crate::net::Dir;
 use crate::time::Instant;
+use crate::wire::Flags;
 
 /// An answer that is due at once, at least (the specification's NOW; or three round trips).
 const NOW: Duration = Duration::from_secs(1);
@@ -160,16 +161,33 @@ impl Lab {
     /// segments, or loses any, it proves nothing.
     #[must_use]
     pub fn on_silence(&self, class: Class, verdict: Verdict) -> Verdict {
+        if self.swallows(class) || self.is_lossy() { Verdict::Inconclusive } else { verdict }
+    }
+
+    /// The ruling where silence is what is due: it is `good`, but for a path that swallows such
+    /// segments, where the server never saw what it should have ignored.
+    ///
+    /// # Errors
+    /// Inconclusive on such a path.
+    pub fn ignored(&self, class: Class, good: &str) -> Ruling {
+        if self.swallows(class) {
+            let why = format!("{good}; but on this path such segments vanish before the server");
+            return Err(inconclusive(why));
+        }
+        Ok(pass(good))
+    }
+
+    /// Whether the calibration found that such segments get no answer that is due.
+    fn swallows(&self, class: Class) -> bool {
         let path = &self.setting.path;
-        let swallowed = match class {
+        match class {
             Class::Ordinary => false,
             Class::Stray => path.stray_answered == Some(false),
             // A server that closes at once cannot be asked: what swallows strays swallows these too.
             Class::OutOfWindow => {
                 !path.out_of_window_answered.or(path.stray_answered).unwrap_or(true)
             }
-        };
-        if swallowed || self.is_lossy() { Verdict::Inconclusive } else { verdict }
+        }
     }
 
     /// When the last segment arrived before `before`, over all conversations of this run.
@@ -181,6 +199,23 @@ impl Lab {
             _ => None,
         });
         arrivals.filter(|at| *at <= before).max()
+    }
+
+    /// The time between the last two segments with this bit that arrived: what the server's timer has
+    /// come to. Zero where there are not two.
+    #[must_use]
+    pub fn last_gap(&self, bit: Flags) -> Duration {
+        let trace = self.trace.borrow();
+        let mut arrivals = trace.entries.iter().rev().filter_map(|entry| match &entry.step {
+            Step::Segment { dir: Dir::Rx, packet: Some(packet), .. } => {
+                packet.segment.has(bit).then_some(entry.stamp.at)
+            }
+            _ => None,
+        });
+        match (arrivals.next(), arrivals.next()) {
+            (Some(last), Some(before)) => last.since(before),
+            _ => Duration::ZERO,
+        }
     }
 
     /// When our segment left, where it is the only one since `began`.

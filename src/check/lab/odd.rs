@@ -75,6 +75,30 @@ impl Lab {
         all
     }
 
+    /// What answers a segment on an open connection that should be ignored. An ACK counts where it
+    /// comes to a second one too: what the server sends by its own timer may come just then.
+    pub async fn disturb(
+        &self,
+        conversation: &mut Conversation,
+        what: &Seg,
+        answers: impl Fn(&Conversation, &Segment) -> bool,
+    ) -> Option<Got> {
+        let end = conversation.snd_nxt;
+        let decides = |got: &Got| got.segment.has(Flags::RST) || got.segment.ack.is_after(end);
+        conversation.send(what);
+        let first = conversation.expect(self.now_window(), &answers).await?;
+        if decides(&first) {
+            return Some(first);
+        }
+        // Answers may be throttled.
+        let late = conversation.collect(BETWEEN).await;
+        if let Some(late) = late.into_iter().find(decides) {
+            return Some(late);
+        }
+        conversation.send(&what.clone().label("again: was that an answer?"));
+        conversation.expect(self.now_window(), &answers).await
+    }
+
     /// An ordinary SYN is answered, as before.
     ///
     /// # Errors

@@ -29,7 +29,11 @@ pub(super) fn ensure(checks: &[&CheckInfo], yes: bool, target: &str) -> anyhow::
     let mut err = io::stderr();
     err.write_all(question.as_bytes()).and_then(|()| err.flush()).context("cannot ask")?;
     let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer).context("cannot read the answer")?;
+    let read = io::stdin().lock().read_line(&mut answer).context("cannot read the answer")?;
+    if read == 0 {
+        // The end of the input leaves the cursor behind the question.
+        let _ = err.write_all(b"\n");
+    }
     if !matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
         bail!("nothing was sent");
     }

@@ -73,7 +73,7 @@ impl ChangeKind {
             Self::Inconclusive => "newly inconclusive",
             Self::NotRun => "not run",
             Self::New => "new check",
-            Self::Gone => "check is gone",
+            Self::Gone => "not in this run",
             other => other.name(),
         }
     }

@@ -77,6 +77,9 @@ fn finding(result: &CheckResult, style: &Style) -> Lines {
     lines
 }
 
+/// Checks that this run does not have are named up to so many.
+const FEW: usize = 5;
+
 /// What is otherwise than in an earlier run.
 pub(super) fn changes(changes: &[Change], name: &str, compared: usize, style: &Style) -> Lines {
     let name = style.safe(name);
@@ -96,7 +99,13 @@ pub(super) fn changes(changes: &[Change], name: &str, compared: usize, style: &S
             ChangeKind::Fixed => Paint::Good,
             _ => Paint::Plain,
         };
-        let these = changes.iter().filter(|change| change.kind == *kind);
+        let these: Vec<&Change> = changes.iter().filter(|change| change.kind == *kind).collect();
+        // Whoever runs a few of many knows that the others are missing.
+        if *kind == ChangeKind::Gone && these.len() > FEW {
+            let text = format!("{} of the earlier run", count(these.len() as u64, "check"));
+            lines.push(change_line(*kind, paint, text));
+            continue;
+        }
         for change in these {
             let text = match (change.was, change.now) {
                 (Some(was), Some(now)) => format!("{}, was {}", in_words(now), in_words(was)),
@@ -104,15 +113,14 @@ pub(super) fn changes(changes: &[Change], name: &str, compared: usize, style: &S
                 (Some(was), None) => format!("was {}", in_words(was)),
                 (None, None) => String::new(),
             };
-            lines.push(vec![
-                blank(2),
-                Span::new(format!("{:<18}  ", kind.words()), paint),
-                Span::plain(style.safe(&change.id)),
-                Span::plain(format!(": {text}")),
-            ]);
+            lines.push(change_line(*kind, paint, format!("{}: {text}", style.safe(&change.id))));
         }
     }
     lines
+}
+
+fn change_line(kind: ChangeKind, paint: Paint, text: String) -> Vec<Span> {
+    vec![blank(2), Span::new(format!("{:<18}  ", kind.words()), paint), Span::plain(text)]
 }
 
 /// Counts, gravest first, and why the run is not complete where it is not.

@@ -23,6 +23,7 @@ use std::time::Duration;
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = vec![linux::case(), smol::case(), lwip::case()];
+    cases.push(case("check/decided/linux", recorded::every_check_is_decided));
     cases.extend(bad::cases());
     cases.extend(witness::cases());
     cases

@@ -12,6 +12,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Mutex;
 use std::{fs, io};
 
@@ -81,8 +82,7 @@ impl Record {
     }
 
     fn judge_file(&self, suffix: &str, rows: &[&Row], family: Family) -> Result<Vec<String>> {
-        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-            .join(format!("tests/verdicts/{}{suffix}.txt", self.stack));
+        let path = path(self.stack, suffix);
         let guard = WRITING.lock();
         let mut file = Written::read(&path)?;
         if std::env::var_os("SHAKEDOWN_RECORD").is_some_and(|value| value == "1") {
@@ -92,6 +92,43 @@ impl Record {
         drop(guard);
         Ok(file.differences(rows, family))
     }
+}
+
+/// The record of Linux has a verdict on every check, in both families: behind one server or another
+/// each of them comes to one.
+pub(super) fn every_check_is_decided() -> Result<()> {
+    let listing = Command::new(env!("CARGO_BIN_EXE_shakedown"))
+        .args(["check", "--list", "--json"])
+        .output()
+        .context("check --list")?;
+    let text = String::from_utf8_lossy(&listing.stdout);
+    let checks: Vec<Value> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    ensure!(checks.len() > 100, "{} checks are listed", checks.len());
+    let mut rows = BTreeMap::new();
+    for suffix in ["", "-slow"] {
+        rows.extend(Written::read(&path("linux", suffix))?.rows);
+    }
+    let mut undecided = Vec::new();
+    for (family, check) in
+        Family::BOTH.into_iter().flat_map(|family| checks.iter().map(move |check| (family, check)))
+    {
+        let id = check["id"].as_str().context("id")?;
+        let decides = |((_, of, check), (verdict, _)): (&Key, &(String, String))| {
+            let undecided = ["not-applicable", "inconclusive"];
+            of == family.name()
+                && check == id
+                && verdict.split('|').all(|one| !undecided.contains(&one))
+        };
+        if !rows.iter().any(decides) {
+            undecided.push(format!("{} {id}", family.name()));
+        }
+    }
+    ensure!(undecided.is_empty(), "nowhere decided on Linux: {}", undecided.join(", "));
+    Ok(())
+}
+
+fn path(stack: &str, suffix: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/verdicts/{stack}{suffix}.txt"))
 }
 
 /// A file of verdicts.

@@ -5,7 +5,7 @@ use super::{BULK, Host, Kind, LINE, Left, PAGE, case_of};
 use crate::namespace::{Family, Namespace};
 use crate::{Case, patience};
 use anyhow::{Context, Result, anyhow};
-use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
+use smoltcp::iface::{Config, Interface, PollIngressSingleResult, SocketHandle, SocketSet};
 use smoltcp::phy::{self, Medium, TunTapInterface};
 use smoltcp::socket::tcp::{Socket, SocketBuffer, State};
 use smoltcp::time::{Duration, Instant};
@@ -101,7 +101,18 @@ fn live(namespace: &Namespace, shared: &Shared, opened: &Sender<Result<()>>) {
     let mut applications: Vec<Application> = Vec::new();
     while !shared.stopping.load(Ordering::SeqCst) {
         listen(&mut sockets, &mut applications);
-        interface.poll(now(), &mut device, &mut sockets);
+        // One segment after the other: a socket that a RST makes listen again would take the SYN
+        // behind it, with what it remembers of the connection before.
+        loop {
+            match interface.poll_ingress_single(now(), &mut device, &mut sockets) {
+                PollIngressSingleResult::None => break,
+                PollIngressSingleResult::PacketProcessed => {}
+                PollIngressSingleResult::SocketStateChanged => {
+                    listen(&mut sockets, &mut applications);
+                }
+            }
+        }
+        interface.poll_egress(now(), &mut device, &mut sockets);
         for application in &mut applications {
             application.run(sockets.get_mut(application.socket));
         }

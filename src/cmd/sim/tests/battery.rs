@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::check::finding::{fail, pass};
-use crate::check::lab::Lab;
+use crate::check::lab::{Lab, syn};
 use crate::check::{Check, Core, Engine, Plan, Setting, Stand, all, by_id, replay};
 use crate::cmd::sim::{Host, Simulation};
 use crate::event::{
@@ -27,14 +27,22 @@ struct SimStand {
     port: u16,
     /// From then on the target is gone.
     dies_at: Option<Instant>,
+    /// This host was busy until then: what arrived meanwhile waits.
+    busy_until: Instant,
 }
+
+/// Whoever sends to this port keeps this host busy for two seconds.
+const BUSY_PORT: u16 = 9;
 
 impl Wire for SimStand {
     fn now(&self) -> Instant {
-        self.wire.borrow().now()
+        self.wire.borrow().now().max(self.busy_until)
     }
 
     fn send(&mut self, packet: &[u8]) -> io::Result<()> {
+        if packet[22..24] == BUSY_PORT.to_be_bytes() {
+            self.busy_until = self.now() + Duration::from_secs(2);
+        }
         if self.dies_at.is_some_and(|at| at <= self.now()) {
             return Ok(());
         }
@@ -42,7 +50,7 @@ impl Wire for SimStand {
     }
 
     fn receive(&mut self, until: Instant) -> io::Result<Received> {
-        self.wire.borrow_mut().receive(until)
+        self.wire.borrow_mut().receive(until.max(self.busy_until))
     }
 
     fn facts(&self) -> &Facts {
@@ -106,7 +114,14 @@ fn run_until(simulation: &str, checks: Vec<&'static Check>, dies_at: Option<Inst
     let facts = wire.facts().clone();
     let wire = Rc::new(RefCell::new(wire));
     let dice = simulation.dice();
-    let stand = SimStand { wire: Rc::clone(&wire), facts, dice, port: 20_000, dies_at };
+    let stand = SimStand {
+        wire: Rc::clone(&wire),
+        facts,
+        dice,
+        port: 20_000,
+        dies_at,
+        busy_until: Instant::ZERO,
+    };
     let core = Core::new(Box::new(stand), source, target).unwrap();
     let events = Shared::default();
     let plan = Plan { checks, parallel: 8, deadline: None, setting: setting() };
@@ -259,6 +274,27 @@ static LATE: Check = Check {
         })
     },
 };
+
+/// Keeps this host busy while others wait for an answer.
+static BUSY: Check = Check {
+    info: CheckInfo { id: "busy", ..MADE_UP },
+    script: |lab: Lab| {
+        Box::pin(async move {
+            lab.pause(Duration::from_millis(5)).await;
+            let remote = (lab.target().ip(), BUSY_PORT).into();
+            lab.conversation_with(remote)?.send(&syn());
+            Ok(pass("busy"))
+        })
+    },
+};
+
+#[test]
+fn what_arrived_while_this_host_was_busy_is_no_silence() {
+    let waiting = by_id("syn-canary-retry").unwrap();
+    let outcome = run("echo:ports=80,delay=10ms", vec![&BUSY, waiting]);
+    let result = outcome.results.iter().find(|result| result.info.id == waiting.info.id).unwrap();
+    assert_eq!(result.finding.observed, "the first SYN was answered", "{}", shown(result));
+}
 
 #[test]
 fn a_failure_counts_only_where_it_repeats() {
