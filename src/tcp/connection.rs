@@ -8,6 +8,7 @@ use super::config::Config;
 use super::congestion::Congestion;
 use super::options::Negotiated;
 use super::outcome::{CloseError, ConnectionEvent, GaveUp, SendError};
+use super::recovery::Recovery;
 use super::recv::RecvSide;
 use super::rto::RtoEstimator;
 use super::send::{MAX_QUEUED, SendSide};
@@ -42,6 +43,7 @@ pub struct Connection {
     pub(super) agreed: Negotiated,
     pub(super) rto: RtoEstimator,
     pub(super) congestion: Congestion,
+    pub(super) recovery: Recovery,
     pub(super) deadlines: Deadlines,
     /// Our SYN or SYN-ACK has yet to leave for the first time.
     pub(super) syn_due: bool,
@@ -107,6 +109,7 @@ impl Connection {
             agreed: Negotiated::NOTHING,
             rto: RtoEstimator::new(config.timers),
             congestion: Congestion::new(u32::from(Negotiated::NOTHING.send_mss), false),
+            recovery: Recovery::default(),
             deadlines: Deadlines::default(),
             syn_due: false,
             syn_timed_out: false,
