@@ -111,6 +111,10 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         for pending in late {
             let (id, at) = (pending.flow, pending.sent_at);
             self.report_sent(&pending, Stamp { at, clock: Clock::User }, None)?;
+            if !self.flows.contains_key(&id) && self.listener.is_on() {
+                // An answer to a stranger, of whom there may be very many.
+                continue;
+            }
             let text = "the kernel has not shown this segment leaving: its time is that of our own \
                         clock, and it may be waiting for the neighbour's hardware address";
             self.notice(id, at, Severity::Warning, "no-transmit-stamp", text)?;
@@ -236,6 +240,9 @@ impl<W: Wire, S: Sink> Driver<W, S> {
             SocketAddr::new(ip.dst, segment.dst_port),
         );
         let Some(Claim::Open(id)) = self.claims.find(tuple, Hint::None) else {
+            if segment.has(Flags::RST) {
+                self.listener_disturbed(tuple.local, stamp.at)?;
+            }
             let remark = "sent from our port, and not by us";
             return self.report_packet(FlowId::default(), frame, remark.into());
         };

@@ -36,6 +36,8 @@ use crate::wire::{Flags, Segment, SeqNum};
 pub struct Connection {
     pub(super) config: Config,
     pub(super) end: End,
+    /// We opened actively: an end that listened may do so as well.
+    pub(super) active: bool,
     pub(super) state: State,
     pub(super) remote_port: u16,
     pub(super) send: SendSide,
@@ -99,9 +101,28 @@ impl Connection {
         connection
     }
 
+    /// Nobody listens: CLOSED, and whatever comes is answered with RST (RFC 9293 §3.10.7.1).
+    #[must_use]
+    pub fn closed(config: Config) -> Self {
+        Self::new(config, End::Server)
+    }
+
+    /// In LISTEN, opens actively after all: SYN-SENT, the SYN ready to leave (RFC 9293 §3.10.1,
+    /// "change the connection from passive to active"). The far end must be known. Elsewhere it does
+    /// nothing. Where the far end's own SYN is on its way, both open at once.
+    pub fn open(&mut self, now: Instant) {
+        if self.state != State::Listen || self.remote_port == 0 {
+            return;
+        }
+        self.active = true;
+        self.start_syn();
+        self.become_state(State::SynSent, Cause::ActiveOpen, now);
+    }
+
     fn new(config: Config, end: End) -> Self {
         Self {
             end,
+            active: end == End::Client,
             state: State::Closed,
             remote_port: config.remote_port,
             send: SendSide::new(config.iss),

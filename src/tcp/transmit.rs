@@ -4,7 +4,7 @@ use super::connection::{Connection, Reply};
 use super::options;
 use super::outcome::{Transmit, TransmitKind};
 use super::send::Resend;
-use super::state::{Cause, End, State};
+use super::state::{Cause, State};
 use crate::time::{Instant, nanos_of};
 use crate::wire::{Flags, Segment, SeqNum, TcpOption};
 
@@ -49,7 +49,7 @@ impl Connection {
         if !std::mem::take(&mut self.syn_due) {
             return None;
         }
-        if self.state == State::SynSent || self.end == End::Server {
+        if self.state == State::SynSent || !self.active {
             self.rto.on_first_sent(self.send.iss + 1, now);
         }
         self.start_retransmission_timer(now);
