@@ -63,6 +63,8 @@ pub struct Ending {
     pub refused: bool,
     /// A RST ended the connection.
     pub reset: bool,
+    /// A passive open went back to LISTEN: its handshake was reset.
+    pub returned: bool,
     /// Retransmissions of this ran out.
     pub gave_up: Option<GaveUp>,
     /// The machine is CLOSED.
@@ -128,7 +130,7 @@ impl Flow {
             timeline: Timeline::default(),
             ending: Ending::default(),
             received: Vec::new(),
-            reads: true,
+            reads: opening == Opening::Active,
             bytes_received: 0,
             bytes_acknowledged: 0,
             last_data_at: None,
@@ -246,6 +248,7 @@ impl Flow {
         while let Some(event) = self.connection.poll_event() {
             match event {
                 ConnectionEvent::Transition(transition) => {
+                    self.ending.returned |= transition.to == State::Listen;
                     return Some(Event::Transition(transition));
                 }
                 ConnectionEvent::Established => self.ending.established = true,

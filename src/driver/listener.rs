@@ -78,7 +78,8 @@ impl<W: Wire, S: Sink> Driver<W, S> {
     }
 
     /// Begins a flow by what arrived. Its machine listens, or is closed for
-    /// [`Opening::Refused`], until it is given the arrival.
+    /// [`Opening::Refused`], until it is given the arrival. What it receives waits in the machine
+    /// until the command takes it: a client that is not read from cannot fill our memory.
     ///
     /// # Errors
     /// [`DriverError`], where the report cannot be written.
@@ -127,6 +128,18 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         self.notice(id, now, Severity::Info, "syn-cookie", text)?;
         self.drain_events(id)?;
         self.deliver(id, arrival.packet, &arrival.frame, None)?;
+        Ok(id)
+    }
+
+    /// A flow's number without a flow, of which `run` is the first event: for what concerns the
+    /// listener as a whole.
+    ///
+    /// # Errors
+    /// [`DriverError::Report`].
+    pub fn reserve(&mut self, run: Run) -> Result<FlowId, DriverError> {
+        let id = FlowId(self.next_flow);
+        self.next_flow = self.next_flow.wrapping_add(1);
+        self.report(id, &Event::Run(run))?;
         Ok(id)
     }
 

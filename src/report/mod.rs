@@ -8,6 +8,7 @@
 pub mod check;
 pub mod human;
 pub mod json;
+pub mod listen;
 pub mod pcapng;
 
 pub mod plot;
@@ -15,6 +16,7 @@ pub mod rtt;
 
 mod pipe;
 pub mod sanitize;
+mod screen;
 #[cfg(test)]
 mod testkit;
 mod units;

@@ -263,6 +263,12 @@ impl Connection {
         data
     }
 
+    /// Bytes that arrived in order and wait for [`take_received`](Self::take_received).
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.recv.waiting()
+    }
+
     /// The next thing that happened.
     pub fn poll_event(&mut self) -> Option<ConnectionEvent> {
         self.events.pop_front()
