@@ -196,6 +196,8 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         self.traffic.sent += 1;
         self.traffic.retransmitted += u64::from(matches!(kind, TransmitKind::Retransmission(_)));
         if let Some(flow) = self.flows.get_mut(id) {
+            // Whoever waits for it to leave may go on now.
+            self.touched.insert(*id);
             flow.sent(packet, *kind, stamp);
             let event = flow.segment_event(Dir::Tx, stamp, packet.clone(), note, bytes);
             self.report(*id, &event)?;

@@ -94,6 +94,8 @@ pub struct Flow {
     pub bytes_acknowledged: u64,
     /// When payload last arrived.
     pub last_data_at: Option<Instant>,
+    /// Nobody listens: what is rejected for that is what tells of the far end.
+    refuses: bool,
     /// Our own kernel sent a RST in our name.
     pub interference: bool,
     /// Segments kept from the machine by the gate.
@@ -134,6 +136,7 @@ impl Flow {
             bytes_received: 0,
             bytes_acknowledged: 0,
             last_data_at: None,
+            refuses: opening == Opening::Refused,
             interference: false,
             held: Vec::new(),
             wake_at: None,
@@ -217,7 +220,10 @@ impl Flow {
             return Some(Note::Held);
         }
         let lingering = self.connection.state() == State::TimeWait;
-        let verdict = self.connection.handle_segment(segment, stamp.at);
+        let verdict = match self.connection.handle_segment(segment, stamp.at) {
+            Verdict::Rejected(_) if self.refuses => Verdict::Accepted,
+            verdict => verdict,
+        };
         self.peer.on_receive(segment, &verdict, stamp.at);
         match verdict {
             Verdict::Accepted => {
@@ -288,8 +294,11 @@ impl Flow {
         note: Option<Note>,
         bytes: Option<Vec<u8>>,
     ) -> Event {
-        let ours = self.connection.iss();
-        let theirs = self.connection.irs().unwrap_or(match dir {
+        // Who refuses has no number of its own: a RST without a connection has 0.
+        let ours = if self.refuses { SeqNum(0) } else { self.connection.iss() };
+        let refused = self.timeline.peer_syn.as_ref().filter(|_| self.refuses);
+        let heard = refused.map(|(_, packet)| packet.segment.seq);
+        let theirs = self.connection.irs().or(heard).unwrap_or(match dir {
             // Nothing of theirs was accepted yet: what is shown is counted from itself.
             Dir::Rx => packet.segment.seq,
             Dir::Tx if packet.segment.has(Flags::ACK) => packet.segment.ack,

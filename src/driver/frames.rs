@@ -53,7 +53,9 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         let tuple =
             |(from, to)| Tuple::new(SocketAddr::new(ip.dst, to), SocketAddr::new(ip.src, from));
         let (id, ours) = match ports.and_then(|ports| self.claims.find(tuple(ports), hint)) {
-            Some(Claim::Open(id)) if !self.opens_anew(id, &parsed) => (id, true),
+            Some(Claim::Open(id)) if !parsed.as_ref().is_ok_and(|it| self.opens_anew(id, it)) => {
+                (id, true)
+            }
             Some(Claim::Over(over)) => return self.handle_over(over, ip, bytes, frame),
             claim => {
                 let listens = ports.is_some_and(|(_, to)| self.listener.hears(ip.dst, to));

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
+use super::claims::{Claim, Hint, Tuple};
 use super::copies::Pending;
 use super::flow::Opening;
 use super::frames::is_intact;
@@ -13,7 +14,7 @@ use crate::net::{Frame, Wire};
 use crate::tcp::state::{Cause, End, Known, State, Transition};
 use crate::tcp::{TransmitKind, Verdict};
 use crate::time::Instant;
-use crate::wire::{Flags, IpHeader, Packet, ParseError, Segment};
+use crate::wire::{Flags, IpHeader, Packet, Segment};
 
 /// Arrivals that may wait for a decision; what comes beyond that is dropped, as from a full backlog.
 const BACKLOG: usize = 8192;
@@ -63,8 +64,22 @@ impl<W: Wire, S: Sink> Driver<W, S> {
 
     /// The next that waits for a decision: [`accept`](Self::accept), [`answer`](Self::answer) or
     /// [`ignore`](Self::ignore).
-    pub fn next_arrival(&mut self) -> Option<Arrival> {
-        self.listener.arrivals.pop_front()
+    ///
+    /// # Errors
+    /// [`DriverError`]: what came for a flow that was begun meanwhile is given to that.
+    pub fn next_arrival(&mut self) -> Result<Option<Arrival>, DriverError> {
+        while let Some(arrival) = self.listener.arrivals.pop_front() {
+            let Packet { ip, segment } = &arrival.packet;
+            let local = SocketAddr::new(ip.dst, segment.dst_port);
+            let tuple = Tuple::new(local, SocketAddr::new(ip.src, segment.src_port));
+            match self.claims.find(tuple, Hint::of(segment)) {
+                Some(Claim::Open(id)) if !self.opens_anew(id, segment) => {
+                    self.deliver(id, arrival.packet, &arrival.frame, None)?;
+                }
+                _ => return Ok(Some(arrival)),
+            }
+        }
+        Ok(None)
     }
 
     /// Arrivals that were dropped because too many waited.
@@ -208,8 +223,8 @@ impl<W: Wire, S: Sink> Driver<W, S> {
     /// Whether a segment for a flow that is over, or only waits in TIME-WAIT for what is late, opens
     /// a new one between the same ends: a SYN, with a number behind all that the old one had (RFC
     /// 9293 §3.10.7.4, MAY-2; RFC 1122 §4.2.2.13).
-    pub(super) fn opens_anew(&mut self, id: FlowId, parsed: &Result<Segment, ParseError>) -> bool {
-        let (Ok(segment), Some(flow)) = (parsed, self.flows.get_mut(&id)) else { return false };
+    pub(super) fn opens_anew(&mut self, id: FlowId, segment: &Segment) -> bool {
+        let Some(flow) = self.flows.get_mut(&id) else { return false };
         let opens = segment.has(Flags::SYN) && !segment.flags.intersects(Flags::ACK | Flags::RST);
         if !opens || !self.listener.hears(flow.local().ip(), segment.dst_port) {
             return false;

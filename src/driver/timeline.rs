@@ -174,7 +174,7 @@ impl Timeline {
                 stamps.push(stamp);
             }
         };
-        if segment.has(Flags::SYN) {
+        if segment.has(Flags::SYN) && !segment.has(Flags::ACK) {
             note(&mut self.peer_syns);
         }
         if segment.has(Flags::FIN) {

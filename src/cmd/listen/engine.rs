@@ -154,10 +154,10 @@ where
                 self.serve(*id)?;
             }
             // Behind them: a client that opens anew has been seen off before.
-            let arrival = self.driver.next_arrival();
-            match arrival {
+            match self.driver.next_arrival()? {
                 Some(arrival) => self.receive(arrival)?,
                 None if due.is_empty() => return Ok(()),
+                // What was done may have brought more to do.
                 None => {}
             }
         }
@@ -385,7 +385,7 @@ where
             for id in self.driver.take_touched() {
                 self.serve(id)?;
             }
-            while let Some(arrival) = self.driver.next_arrival() {
+            while let Some(arrival) = self.driver.next_arrival()? {
                 self.receive_late(&arrival)?;
             }
             if self.clients.len() == self.lingering() {

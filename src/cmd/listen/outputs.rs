@@ -14,7 +14,7 @@ use crate::report::listen::{LinesReporter, LiveReporter};
 use crate::report::rtt::Size;
 
 /// Notices of one kind that are told: a flood would have very many to tell.
-const MOST_NOTICES: u32 = 20;
+const MOST_NOTICES: u32 = 5;
 
 /// Whoever hears of the run, and whether it is a table that is drawn in place.
 pub(super) fn reporter(

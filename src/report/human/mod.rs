@@ -20,6 +20,7 @@ use self::paint::{Paint, Span, blank, render, wrap, wrap_text};
 use super::listen;
 use super::sanitize::{self, Charset};
 use crate::event::{ClientReport, ClientStage, Event, FlowId, Notice, Run, Severity, Sink};
+use crate::tcp::state::End;
 
 /// How the output looks. Decided by whoever knows the terminal; the reporter asks nobody.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -179,13 +180,19 @@ impl<W: Write> HumanReporter<W> {
         words.extend(target(run, ports, &self.style).map(Span::plain));
         words[1].paint = Paint::Bold;
         let source = if ports { run.source.to_string() } else { run.source.ip().to_string() };
+        let from = match run.end {
+            End::Client => format!("from {source}"),
+            // The listener itself, before there is a client.
+            End::Server if run.source == run.target => String::new(),
+            End::Server => format!("at {source}"),
+        };
         let rest = [
-            format!("from {source}"),
+            from,
             format!("via {},", self.style.safe(&run.interface)),
             format!("clock={},", run.clock),
             format!("guard={}", run.guard),
         ];
-        words.extend(rest.map(Span::plain));
+        words.extend(rest.into_iter().filter(|word| !word.is_empty()).map(Span::plain));
         hang(wrap(words, " ", self.style.columns() - 2), 2)
     }
 
@@ -211,7 +218,7 @@ impl<W: Write> HumanReporter<W> {
         }
         lines.extend(listen::ended(report, &style));
         if let Some(close) = &report.close {
-            lines.extend(close::lines(close, report.outcome, &style));
+            lines.extend(close::lines(close, report.outcome, flow.run.end, &style));
         }
         lines
     }

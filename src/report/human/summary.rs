@@ -5,6 +5,7 @@ use super::{Lines, Style, close, handshake, hang, probe, target};
 use crate::event::{Measured, Outcome, Run, Summary, Traffic};
 use crate::report::listen;
 use crate::report::units::{count, duration};
+use crate::tcp::state::End;
 
 /// Columns of the names on the left of the report.
 pub(super) const LABEL: usize = 12;
@@ -31,7 +32,7 @@ pub(super) fn lines(summary: &Summary, run: Option<&Run>, style: &Style) -> Line
         lines.extend(handshake::lines(report, run, style));
     }
     if let Some(report) = &summary.close {
-        lines.extend(close::lines(report, summary.outcome, style));
+        lines.extend(close::lines(report, summary.outcome, End::Client, style));
     }
     lines.extend(footer(summary, style));
     lines

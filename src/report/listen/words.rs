@@ -30,9 +30,13 @@ pub(in crate::report) fn opened(report: &ClientReport, style: &Style) -> Lines {
     line(report, ("opened", Paint::Opening), facts, style)
 }
 
-/// `win 64240 <mss 1460,sackOK,…>`, as the client wrote it.
+/// `win 64240 <mss 1460,sackOK,TS,nop,wscale 7>`, in the client's order.
 fn options(report: &ClientReport, offer: &Offer) -> String {
-    format!("win {} <{}>", offer.window, report.options.join(","))
+    // The clock in a timestamp is no offer.
+    let name =
+        |option: &String| if option.starts_with("TS val") { "TS".into() } else { option.clone() };
+    let options: Vec<String> = report.options.iter().map(name).collect();
+    format!("win {} <{}>", offer.window, options.join(","))
 }
 
 /// How often a segment came again, and after what times.
