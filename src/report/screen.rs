@@ -6,7 +6,7 @@ use super::human::paint::{Span, cut, render, width};
 #[derive(Debug, Default)]
 pub(in crate::report) struct Screen {
     /// Columns of each line.
-    drawn: Vec<usize>,
+    pub(in crate::report) drawn: Vec<usize>,
 }
 
 impl Screen {

@@ -152,7 +152,10 @@ impl Host {
 
     /// Opens the connections for which it is time.
     fn place_calls(&mut self, now: Instant) {
-        while let Some((_, ours)) = self.calls.pop_front_if(|(at, _)| *at <= now) {
+        while let Some(&(at, ours)) = self.calls.front()
+            && at <= now
+        {
+            self.calls.pop_front();
             let ip = match ours.ip() {
                 IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
                 IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 7)),

@@ -2,6 +2,8 @@
 
 mod lines;
 mod live;
+#[cfg(test)]
+mod tests;
 mod words;
 
 pub use lines::LinesReporter;

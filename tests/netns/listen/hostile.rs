@@ -145,7 +145,7 @@ fn full_table() -> Result<()> {
     let from = topology.client_address(Family::V4);
     let connect = || Unconnected::new(&topology.client, from)?.connect(listener.address);
     let held = [connect()?, connect()?];
-    let refused = connect().expect_err("the table is full");
+    let refused = connect().err().context("the table is full, and it was let in")?;
     let kind = refused.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
     ensure!(kind == Some(std::io::ErrorKind::ConnectionRefused), "{refused:#}");
     drop(held);
