@@ -393,7 +393,7 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         let (flow, at) = (pending.flow, pending.sent_at);
         self.copies.expect(pending);
         let Err(source) = self.wire.send(bytes) else { return Ok(()) };
-        self.copies.give_up_last();
+        self.copies.give_up_last(flow);
         if self.listener.is_on() {
             self.not_sent(flow, to, at, &source)
         } else {
