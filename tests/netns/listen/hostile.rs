@@ -22,7 +22,7 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 /// Packets of a flood.
-const FLOOD: usize = 20_000;
+const FLOOD: usize = 10_000;
 /// What the process may have in memory, in kilobytes: a table of 64 connections is nothing beside
 /// the program itself.
 const MOST_MEMORY: u64 = 120_000;
