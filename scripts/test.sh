@@ -7,6 +7,8 @@
 #
 # SHAKEDOWN_REQUIRE_ALL=1 makes NOT RUN a failure. SHAKEDOWN_TRUTH_RUNS=N sets the number of runs
 # that are compared with the kernel's own trace (100). SHAKEDOWN_SEED=N repeats a random test.
+# SHAKEDOWN_LISTEN_MB=N sets the size of the file that curl fetches from `listen` through loss (8), and
+# SHAKEDOWN_LISTEN_CLIENTS=N how many clients it echoes at a time (1000).
 set -uo pipefail
 
 cd "$(dirname "$0")/.." || exit 2
@@ -15,7 +17,7 @@ cd "$(dirname "$0")/.." || exit 2
 
 if [ "${1:-}" != --no-install ]; then
     # Rules that drop chosen segments, a second opinion on our packets, and servers to talk to.
-    want nft=nftables tshark=tshark ip=iproute2 python3=python3 \
+    want nft=nftables tshark=tshark ip=iproute2 python3=python3 curl=curl \
         nginx=nginx-light redis-server=redis-server dropbear=dropbear-bin
     # A third TCP for the battery to examine.
     want cc=gcc

@@ -64,6 +64,46 @@ fn handshakes() {
     insta::assert_snapshot!("handshake-v6", told(ECHO, "handshake [2001:db8::7]:80 --then rst"));
 }
 
+/// At an address of the simulated host: what a port alone is depends on this one.
+const LISTEN: &str = "listen 192.0.2.100:80";
+
+#[test]
+fn clients_of_ours() {
+    let one = format!("{LISTEN} --echo -c 1");
+    insta::assert_snapshot!("listen-ladder-80", told("call", &one));
+    let mut wide = program("call", &format!("{one} --color always"));
+    wide.env("COLUMNS", "120");
+    insta::assert_snapshot!("listen-ladder-120-colour", told_by(wide));
+    let mut ascii = program("call", &one);
+    ascii.env("LC_ALL", "C");
+    insta::assert_snapshot!("listen-ladder-ascii", told_by(ascii));
+    let two = format!("{LISTEN} --echo -c 2");
+    insta::assert_snapshot!("listen-lines", told("call-twice", &two));
+    insta::assert_snapshot!("listen-quiet", told("call-twice", &format!("{two} -q")));
+    insta::assert_snapshot!("listen-json", told("call", &format!("{one} --json")));
+    insta::assert_snapshot!("listen-json-segments", told("call", &format!("{one} --json -v")));
+}
+
+#[test]
+fn clients_of_ours_that_meet_a_fault() {
+    let ladder = |sim: &str, more: &str| told(sim, &format!("{LISTEN} -c 1 {more}"));
+    insta::assert_snapshot!("listen-close-first", ladder("hold", "--close-after 300ms"));
+    insta::assert_snapshot!("listen-drop-syn", ladder("call", "--echo --drop-syn 1"));
+    insta::assert_snapshot!("listen-delay-synack", ladder("call", "--echo --delay-synack 400ms"));
+    insta::assert_snapshot!("listen-refuse", ladder("call", "--refuse"));
+    insta::assert_snapshot!("listen-rst-after", ladder("call", "--rst-after 5B"));
+    insta::assert_snapshot!(
+        "listen-open-at-once",
+        ladder("hold", "--simultaneous-open --close-after 0")
+    );
+    insta::assert_snapshot!("listen-close-at-once", ladder("call", "--echo --simultaneous-close"));
+    insta::assert_snapshot!("listen-nobody", told("silent", &format!("{LISTEN} -w 2s")));
+    insta::assert_snapshot!(
+        "listen-interrupted",
+        told("hold:interrupt=2s", &format!("{LISTEN} --no-final-ack"))
+    );
+}
+
 #[test]
 fn handshakes_that_go_another_way() {
     let line = "handshake 192.0.2.7:80";

@@ -66,6 +66,9 @@ pub(super) const OF_CLOSE: &[&str] = &[
 pub(super) const OF_PROBE: &[&str] =
     &["open", "refused", "filtered", "unreachable", "prohibited", "invalid"];
 
+/// What a client may be expected to end with.
+pub(super) const OF_LISTEN: &[&str] = &["open", "closed", "refused", "reset", "timeout"];
+
 /// Reads one of `words`.
 pub(super) fn parser(words: &'static [&'static str]) -> impl TypedValueParser<Value = Expect> {
     let offered = WORDS.iter().filter(|(name, ..)| words.contains(name));
@@ -82,7 +85,7 @@ mod tests {
 
     #[test]
     fn every_word_that_is_offered_means_something() {
-        for word in [OF_HANDSHAKE, OF_CLOSE, OF_PROBE].concat() {
+        for word in [OF_HANDSHAKE, OF_CLOSE, OF_PROBE, OF_LISTEN].concat() {
             assert!(WORDS.iter().any(|(name, ..)| *name == word), "{word} means nothing");
         }
     }

@@ -38,6 +38,8 @@ Examples:
   shakedown check example.org:80 --group fin
   # which hosts of a network have a port open
   shakedown sweep 192.0.2.0/24 -p 443
+  # what a client does, when we are the server
+  shakedown listen 8080 --echo
   # what this host can measure
   shakedown doctor
 
@@ -289,6 +291,48 @@ Exit status:
     privileges!()
 );
 
+pub(super) const LISTEN: &str = concat!(
+    "\
+Examples:
+  # who connects, with what offer, and how it closes
+  shakedown listen 8080
+  # the whole ladder of one client
+  shakedown listen 8080 --echo -c 1
+  # we close first, half a second after the handshake
+  shakedown listen 192.0.2.1:8080 --close-after 500ms -v
+  # a file for any client, with its HTTP header or without
+  shakedown listen 8080 --reply page.http
+  # does the client try again, and how patiently?
+  shakedown listen 8080 --drop-syn 3 -v
+  # does it notice a reset in the middle of its download?
+  shakedown listen 8080 --reply big.bin --rst-after 64KiB
+  # its FIN is never acknowledged; for a program to read
+  shakedown listen 8080 --no-final-ack --json
+  # simultaneous open and simultaneous close, with any client
+  shakedown listen 8080 --simultaneous-open --simultaneous-close -v
+
+What is shown:
+  On a terminal a table of the clients, elsewhere a line when one has opened
+  and a line at its end; with -v, or -c 1, the ladder of every segment. The
+  client is on the left, we are on the right: our states are known, those of
+  the client are proved, implied or assumed. What system a client may be is
+  a suspicion, by its TTL and the order of its options.
+
+Signals:
+  Ctrl-C (SIGINT) closes every connection by FIN, and those that do not come
+  to their end within half a second by RST, and prints the summary.
+
+Exit status:
+  0  clients came, and all opened a connection, or ended as --expect says;
+     with -c, N of them
+  1  a client did otherwise, or none came
+  2  nothing could be measured: a wrong usage, a port in use, a missing
+     privilege, a disturbance by this host itself
+
+",
+    privileges!()
+);
+
 pub(super) const DOCTOR: &str = "\
 Examples:
   # what this host can do, one line each, with the remedy where it cannot
@@ -344,7 +388,9 @@ mod tests {
 
     #[test]
     fn no_line_is_longer_than_a_narrow_terminal() {
-        for text in [ROOT_SHORT, ROOT, HANDSHAKE, CLOSE, PROBE, CHECK, DOCTOR, DEMO, COMPLETIONS] {
+        for text in
+            [ROOT_SHORT, ROOT, HANDSHAKE, CLOSE, PROBE, CHECK, LISTEN, DOCTOR, DEMO, COMPLETIONS]
+        {
             for line in text.lines() {
                 assert!(line.chars().count() <= 78, "{line}");
             }

@@ -13,6 +13,7 @@ mod doctor;
 mod expect;
 mod handshake;
 mod help;
+mod listen;
 mod probe;
 mod rtt;
 pub mod shared;
@@ -29,6 +30,7 @@ pub use demo::DemoArgs;
 pub use doctor::DoctorArgs;
 pub use expect::Expect;
 pub use handshake::HandshakeArgs;
+pub use listen::{BehaviourArgs, FaultArgs, LimitArgs, ListenArgs};
 pub use probe::ProbeArgs;
 pub use rtt::{DisplayArg, MethodArg, ResultArgs, RttArgs, ScheduleArgs};
 pub use sweep::{
@@ -112,6 +114,21 @@ pub enum Command {
     /// unreachable or silent, and the sum is exact.
     #[command(after_long_help = help::SWEEP)]
     Sweep(Box<SweepArgs>),
+
+    /// Be the other side: let clients connect, and show what each of them does
+    ///
+    /// Opens passively by hand-made segments and shows every client's handshake, its data and its
+    /// close: what it offers, how it retransmits, whether it closes by FIN or RST, what it does in
+    /// half-close; the states of both ends and how each state of the client is known. Serves many
+    /// clients at a time, closes first where asked to, and does on purpose what clients have to cope
+    /// with. No socket of this host's TCP takes part.
+    #[command(after_long_help = help::LISTEN,
+              mut_arg("source", |arg| arg.hide(true)),
+              mut_arg("source_port", |arg| arg.hide(true)),
+              mut_arg("tfo", |arg| arg.hide(true)),
+              mut_arg("mss", |arg| arg.visible_alias("synack-mss")),
+              mut_arg("retries", |arg| arg.default_value("5")))]
+    Listen(Box<ListenArgs>),
 
     /// Say what this host can measure, and what is missing
     ///

@@ -96,6 +96,50 @@ impl fmt::Display for Then {
     }
 }
 
+/// When something is to happen on a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trigger {
+    /// So long after the handshake.
+    After(Duration),
+    /// After so many bytes.
+    Bytes(u64),
+}
+
+/// Reads a duration or a number of bytes, which needs a unit: `2s`, `500ms`, `10B`, `64KiB`, `1MB`.
+/// A bare number could be either, unless it is 0.
+///
+/// # Errors
+/// A sentence for the user: neither, or it could be both.
+pub fn trigger(text: &str) -> Result<Trigger, String> {
+    /// Bytes, by the ending of what is written.
+    const UNITS: [(&str, u64); 7] = [
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+        ("kB", 1000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+        ("B", 1),
+    ];
+    let text = text.trim();
+    if text == "0" {
+        return Ok(Trigger::After(Duration::ZERO));
+    }
+    let unit = UNITS.iter().find_map(|(unit, size)| Some((text.strip_suffix(unit)?, *size)));
+    if let Some((digits, size)) = unit {
+        let number = Some(digits.trim()).filter(|it| it.bytes().all(|byte| byte.is_ascii_digit()));
+        let number = number.and_then(|digits| digits.parse::<u64>().ok());
+        return number
+            .and_then(|number| number.checked_mul(size))
+            .map(Trigger::Bytes)
+            .ok_or_else(|| "write a number of bytes as 10B, 64KiB or 1MB".to_owned());
+    }
+    if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        return Err(format!("say whether {text} is seconds or bytes: {text}s or {text}B"));
+    }
+    duration(text).map(Trigger::After)
+}
+
 const DURATION_HINT: &str = "write it as 200ms, 50us, 2s or '1m 30s'; a bare number is seconds";
 
 /// Reads a duration: `200ms`, `1m 30s`, or a bare number of seconds with or without a fraction.

@@ -116,3 +116,15 @@ proptest! {
         let _ = (mss(&text), isn(&text), interface(&text), address(&text));
     }
 }
+
+#[test]
+fn a_trigger_is_a_time_or_bytes_and_says_which() {
+    assert_eq!(trigger("500ms"), Ok(Trigger::After(Duration::from_millis(500))));
+    assert_eq!(trigger("0"), Ok(Trigger::After(Duration::ZERO)));
+    assert_eq!(trigger("10B"), Ok(Trigger::Bytes(10)));
+    assert_eq!(trigger("64KiB"), Ok(Trigger::Bytes(65_536)));
+    assert_eq!(trigger("2MB"), Ok(Trigger::Bytes(2_000_000)));
+    assert_eq!(trigger("10").unwrap_err(), "say whether 10 is seconds or bytes: 10s or 10B");
+    assert_eq!(trigger("-1B").unwrap_err(), "write a number of bytes as 10B, 64KiB or 1MB");
+    assert!(trigger("99999999999GiB").is_err() && trigger("").is_err() && trigger("B").is_err());
+}

@@ -10,8 +10,8 @@ use super::sim::{Host, Simulation};
 use super::target;
 use crate::cli::shared::{ClockArg, GuardChoice as GuardArg, SourceArgs};
 use crate::net::linux::{
-    ClockChoice, ClockStep, DropCounter, GuardChoice, LinuxWire, OpenPlan, Route, RouteError,
-    RouteOptions, Stamping, privilege, route_to,
+    ClockChoice, ClockStep, DropCounter, GuardChoice, Interface, LinuxWire, ListenPlan, OpenPlan,
+    Place, Route, RouteError, RouteOptions, Stamping, places, privilege, route_to,
 };
 use crate::net::sim::{Rng, SimWire};
 use crate::net::{Facts, Received, Wire};
@@ -94,11 +94,7 @@ impl Ground {
             Self::Kernel(stamping) => stamping,
         };
         privilege::ensure_net_raw()?;
-        let guard = match source.guard {
-            GuardArg::Auto => GuardChoice::Auto,
-            GuardArg::Filter => GuardChoice::Filter,
-            GuardArg::Minttl => GuardChoice::MinTtl,
-        };
+        let guard = guard(source);
         let source_port = source.source_port;
         let [first, others @ ..] = routes else { anyhow::bail!("there is nothing to send to") };
         let route = Route::clone(first);
@@ -120,6 +116,35 @@ impl Ground {
         Ok(Carrier::Kernel(Box::new(wire)))
     }
 
+    /// Opens a wire that listens at `addresses`, and says which they are: a port that was left open
+    /// is chosen. What privilege is left may be dropped then.
+    ///
+    /// # Errors
+    /// A missing capability, a port that is taken: each with its remedy.
+    pub(crate) fn listen(
+        self,
+        addresses: &[SocketAddr],
+        source: &SourceArgs,
+    ) -> anyhow::Result<(Carrier, Vec<SocketAddr>)> {
+        let stamping = match self {
+            Self::Simulated(simulation) => {
+                let bound = addresses.to_vec();
+                let wire = simulation.wire_from(&bound);
+                return Ok((Carrier::Simulated(Box::new(wire), simulation), bound));
+            }
+            Self::Kernel(stamping) => stamping,
+        };
+        privilege::ensure_net_raw()?;
+        let interface = source.interface.as_deref().map(Interface::by_name).transpose()?;
+        let plan = ListenPlan { addresses: addresses.to_vec(), interface, guard: guard(source) };
+        let (wire, bound) = LinuxWire::listen(&plan)?;
+        // Where the kernel's stamps cannot be had, each packet says that its time is ours.
+        if let Ok(stamping) = stamping {
+            let _ = stamping.wait(STAMPING_PATIENCE);
+        }
+        Ok((Carrier::Kernel(Box::new(wire)), bound))
+    }
+
     /// Checks, before anything is changed on this host, that packets may be sent.
     ///
     /// # Errors
@@ -137,6 +162,14 @@ impl Ground {
             Self::Kernel(_) => Dice::Kernel,
             Self::Simulated(simulation) => Dice::Seeded(simulation.dice()),
         }
+    }
+}
+
+const fn guard(source: &SourceArgs) -> GuardChoice {
+    match source.guard {
+        GuardArg::Auto => GuardChoice::Auto,
+        GuardArg::Filter => GuardChoice::Filter,
+        GuardArg::Minttl => GuardChoice::MinTtl,
     }
 }
 
@@ -201,6 +234,14 @@ impl Carrier {
         match self {
             Self::Kernel(wire) => wire.release_port_of(source, port),
             Self::Simulated(..) => {}
+        }
+    }
+
+    /// Where an address of this host is; `None` where it is not found.
+    pub(crate) fn place(&self, address: IpAddr) -> Option<Place> {
+        match self {
+            Self::Kernel(_) => places::of_this_host().remove(&address),
+            Self::Simulated(..) => None,
         }
     }
 

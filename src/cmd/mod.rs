@@ -14,6 +14,7 @@ mod findings;
 mod ground;
 pub mod handshake;
 mod line;
+pub mod listen;
 pub mod man;
 pub mod probe;
 pub mod rtt;
@@ -46,6 +47,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Rtt(args) => rtt::run(args, &environment),
         Command::Check(args) => check::run(args, &environment),
         Command::Sweep(args) => sweep::run(args, &environment),
+        Command::Listen(args) => listen::run(args, &environment),
         Command::Doctor(args) => doctor::run(args, &environment),
         Command::Demo(args) => demo::run(args, &environment),
         Command::Completions(args) => completions::run(args),

@@ -264,5 +264,6 @@ pub(crate) fn summary(
         handshake: None,
         close: None,
         probes: tally.outcomes,
+        listen: None,
     }
 }

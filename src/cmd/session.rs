@@ -17,7 +17,7 @@ use crate::net::{Facts, Wire};
 use crate::report::PipeWriter;
 use crate::report::human::{HumanReporter, Style};
 use crate::report::json::JsonReporter;
-use crate::tcp::{Config, Offered, Timers};
+use crate::tcp::{Config, End, Offered, Timers};
 use crate::wire::SeqNum;
 
 /// What a connection may keep of data that nobody has read yet, in bytes: the receive window.
@@ -88,7 +88,8 @@ pub(crate) fn first_words(
     let interface = route.interface.name.clone();
     let at = wire.now();
     let unix_ns = wire.unix_ns(at);
-    Run { command, name, target, source, interface, clock, guard, at, unix_ns }
+    let end = End::Client;
+    Run { command, name, target, source, interface, clock, guard, end, at, unix_ns }
 }
 
 /// Retransmission by the options.

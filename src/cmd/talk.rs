@@ -243,6 +243,7 @@ impl<W: Wire, S: Sink> Talk<W, S> {
             handshake: Some(handshake),
             close,
             probes: Vec::new(),
+            listen: None,
         };
         self.driver.report(self.id, &Event::Summary(Box::new(summary.clone())))?;
         Ok(summary)

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::claims::{Claim, Hint, Tuple};
+use super::listener::NOBODY;
 use super::{Driver, DriverError, Step};
 use crate::event::{Event, FlowId, Note, PacketEvent, Severity, Sink};
 use crate::net::{Dir, Frame, Received, Wire};
@@ -18,6 +19,8 @@ use crate::wire::{Flags, IpHeader, Packet, Segment};
 const PATIENCE: Duration = Duration::from_millis(200);
 /// The same on a connection whose far end has answered, when something else happens on it.
 const GRACE: Duration = Duration::from_millis(100);
+/// Answers without a flow whose copies are awaited.
+const STRANGERS: usize = 4096;
 /// Segments reported without their copies that are still recognised when the copies come.
 const REMEMBERED: usize = 256;
 
@@ -49,16 +52,34 @@ pub(super) struct Copies {
     pending: VecDeque<Pending>,
     /// Reported without their copies, the oldest first.
     overdue: VecDeque<Pending>,
+    /// Answers to those who have no flow, the oldest first: of a flood there are very many, and
+    /// nobody waits for them.
+    strangers: VecDeque<Pending>,
+    /// Some of those were forgotten before their copies came.
+    forgot: bool,
 }
 
 impl Copies {
     pub(super) fn expect(&mut self, pending: Pending) {
-        self.pending.push_back(pending);
+        if pending.flow != NOBODY {
+            return self.pending.push_back(pending);
+        }
+        if self.strangers.len() == STRANGERS {
+            self.strangers.pop_front();
+            self.forgot = true;
+        }
+        self.strangers.push_back(pending);
     }
 
-    /// The segment that was handed over last has not left.
-    pub(super) fn give_up_last(&mut self) {
-        self.pending.pop_back();
+    /// The segment of `flow` that was handed over last has not left.
+    pub(super) fn give_up_last(&mut self, flow: FlowId) {
+        let queue = if flow == NOBODY { &mut self.strangers } else { &mut self.pending };
+        queue.pop_back();
+    }
+
+    /// Whether every answer to a stranger would be recognised by its copy.
+    pub(super) const fn knows_strangers(&self) -> bool {
+        !self.forgot
     }
 
     /// When the next copy becomes overdue.
@@ -125,6 +146,9 @@ impl<W: Wire, S: Sink> Driver<W, S> {
     /// Reports what of a flow waits for its copy in the first `count` places: the kernel sends
     /// a flow's segments in our order, so that these left before the one behind them.
     fn flush_before(&mut self, flow: FlowId, count: usize) -> Result<(), DriverError> {
+        if count == 0 {
+            return Ok(());
+        }
         let mut index = 0;
         self.flush_copies(|pending| {
             index += 1;
@@ -192,6 +216,8 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         self.traffic.sent += 1;
         self.traffic.retransmitted += u64::from(matches!(kind, TransmitKind::Retransmission(_)));
         if let Some(flow) = self.flows.get_mut(id) {
+            // Whoever waits for it to leave may go on now.
+            self.touched.insert(*id);
             flow.sent(packet, *kind, stamp);
             let event = flow.segment_event(Dir::Tx, stamp, packet.clone(), note, bytes);
             self.report(*id, &event)?;
@@ -226,6 +252,11 @@ impl<W: Wire, S: Sink> Driver<W, S> {
             };
             return self.report_sent(&pending, stamp, Some(frame.bytes.clone()));
         }
+        if let Some(index) = self.copies.strangers.iter().position(ours)
+            && let Some(pending) = self.copies.strangers.remove(index)
+        {
+            return self.report_sent(&pending, stamp, Some(frame.bytes.clone()));
+        }
         if let Some(index) = self.copies.overdue.iter().position(ours)
             && let Some(pending) = self.copies.overdue.remove(index)
         {
@@ -236,6 +267,9 @@ impl<W: Wire, S: Sink> Driver<W, S> {
             SocketAddr::new(ip.dst, segment.dst_port),
         );
         let Some(Claim::Open(id)) = self.claims.find(tuple, Hint::None) else {
+            if segment.has(Flags::RST) && self.copies.knows_strangers() {
+                self.listener_disturbed(tuple.local, stamp.at)?;
+            }
             let remark = "sent from our port, and not by us";
             return self.report_packet(FlowId::default(), frame, remark.into());
         };

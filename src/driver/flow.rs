@@ -11,7 +11,7 @@ use crate::tcp::{
     Config, Connection, ConnectionEvent, GaveUp, PeerEvent, PeerView, State, TransmitKind, Verdict,
 };
 use crate::time::{Instant, Stamp};
-use crate::wire::{Flags, IpHeader, Packet, SeqNum};
+use crate::wire::{Flags, IpHeader, Packet, Segment, SeqNum};
 
 /// What a flow is to be.
 pub struct FlowSpec {
@@ -43,6 +43,17 @@ impl fmt::Debug for FlowSpec {
     }
 }
 
+/// How a flow opens.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Opening {
+    /// By a SYN of ours.
+    Active,
+    /// By the far end's SYN.
+    Passive,
+    /// Not at all: nobody listens, and the far end is told so.
+    Refused,
+}
+
 /// How the machine's story ended, as far as it has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Ending {
@@ -52,6 +63,8 @@ pub struct Ending {
     pub refused: bool,
     /// A RST ended the connection.
     pub reset: bool,
+    /// A passive open went back to LISTEN: its handshake was reset.
+    pub returned: bool,
     /// Retransmissions of this ran out.
     pub gave_up: Option<GaveUp>,
     /// The machine is CLOSED.
@@ -72,8 +85,17 @@ pub struct Flow {
     pub ending: Ending,
     /// All payload received, in order.
     pub received: Vec<u8>,
+    /// Whether what arrives goes to `received` by itself. Where not, it waits in the machine, whose
+    /// window closes, until the command takes it.
+    pub reads: bool,
+    /// Payload bytes received, wherever they are.
+    pub bytes_received: u64,
+    /// Payload bytes of ours that were acknowledged.
+    pub bytes_acknowledged: u64,
     /// When payload last arrived.
     pub last_data_at: Option<Instant>,
+    /// Nobody listens: what is rejected for that is what tells of the far end.
+    refuses: bool,
     /// Our own kernel sent a RST in our name.
     pub interference: bool,
     /// Segments kept from the machine by the gate.
@@ -93,11 +115,15 @@ struct Header {
 }
 
 impl Flow {
-    pub(super) fn open(spec: FlowSpec, now: Instant) -> Self {
+    pub(super) fn open(spec: FlowSpec, opening: Opening, now: Instant) -> Self {
         let FlowSpec { local, remote, mut config, gate, ttl, tos, ip_id, flow_label } = spec;
         config.local_port = local.port();
         config.remote_port = remote.port();
-        let connection = Connection::connect(config, now);
+        let connection = match opening {
+            Opening::Active => Connection::connect(config, now),
+            Opening::Passive => Connection::listen(config),
+            Opening::Refused => Connection::closed(config),
+        };
         let peer = PeerView::new(connection.end(), now);
         Self {
             connection,
@@ -106,7 +132,11 @@ impl Flow {
             timeline: Timeline::default(),
             ending: Ending::default(),
             received: Vec::new(),
+            reads: opening == Opening::Active,
+            bytes_received: 0,
+            bytes_acknowledged: 0,
             last_data_at: None,
+            refuses: opening == Opening::Refused,
             interference: false,
             held: Vec::new(),
             wake_at: None,
@@ -172,16 +202,28 @@ impl Flow {
     /// An intact segment from the far end: past the gate, into the machine.
     pub(super) fn receive(&mut self, packet: &Packet, stamp: Stamp) -> Option<Note> {
         let segment = &packet.segment;
-        if self.gate.incoming(segment) == Passage::Withhold {
+        let passage = self.gate.incoming(segment);
+        if passage != Passage::Pass {
             // Its window of sequence numbers is the machine's to judge, later; that it came, and
             // what it tells of the far end, is known now.
             self.timeline.received(packet, stamp);
             self.peer.on_receive(segment, &Verdict::Accepted, stamp.at);
-            self.held.push(packet.clone());
+            match passage {
+                Passage::Withhold => self.held.push(packet.clone()),
+                Passage::WithoutFin => {
+                    let flags = Flags::from_bits(segment.flags.bits() & !Flags::FIN.bits());
+                    let rest = Segment { flags, ..segment.clone() };
+                    self.connection.handle_segment(&rest, stamp.at);
+                }
+                Passage::Lose | Passage::Pass => {}
+            }
             return Some(Note::Held);
         }
         let lingering = self.connection.state() == State::TimeWait;
-        let verdict = self.connection.handle_segment(segment, stamp.at);
+        let verdict = match self.connection.handle_segment(segment, stamp.at) {
+            Verdict::Rejected(_) if self.refuses => Verdict::Accepted,
+            verdict => verdict,
+        };
         self.peer.on_receive(segment, &verdict, stamp.at);
         match verdict {
             Verdict::Accepted => {
@@ -193,7 +235,7 @@ impl Flow {
                 Some(Note::OutOfOrder)
             }
             Verdict::Duplicate => {
-                self.timeline.repeated(segment, lingering);
+                self.timeline.repeated(segment, stamp, lingering);
                 Some(Note::Duplicate)
             }
             Verdict::Rejected(why) => {
@@ -212,6 +254,7 @@ impl Flow {
         while let Some(event) = self.connection.poll_event() {
             match event {
                 ConnectionEvent::Transition(transition) => {
+                    self.ending.returned |= transition.to == State::Listen;
                     return Some(Event::Transition(transition));
                 }
                 ConnectionEvent::Established => self.ending.established = true,
@@ -219,8 +262,14 @@ impl Flow {
                 ConnectionEvent::ResetByPeer => self.ending.reset = true,
                 ConnectionEvent::GaveUp(what) => self.ending.gave_up = Some(what),
                 ConnectionEvent::Closed => self.ending.closed = true,
-                ConnectionEvent::DataReceived(_) => {
-                    self.received.append(&mut self.connection.take_received());
+                ConnectionEvent::DataReceived(more) => {
+                    self.bytes_received += u64::from(more);
+                    if self.reads {
+                        self.received.append(&mut self.connection.take_received());
+                    }
+                }
+                ConnectionEvent::DataAcknowledged(more) => {
+                    self.bytes_acknowledged += u64::from(more);
                 }
                 _ => {}
             }
@@ -245,8 +294,11 @@ impl Flow {
         note: Option<Note>,
         bytes: Option<Vec<u8>>,
     ) -> Event {
-        let ours = self.connection.iss();
-        let theirs = self.connection.irs().unwrap_or(match dir {
+        // Who refuses has no number of its own: a RST without a connection has 0.
+        let ours = if self.refuses { SeqNum(0) } else { self.connection.iss() };
+        let refused = self.timeline.peer_syn.as_ref().filter(|_| self.refuses);
+        let heard = refused.map(|(_, packet)| packet.segment.seq);
+        let theirs = self.connection.irs().or(heard).unwrap_or(match dir {
             // Nothing of theirs was accepted yet: what is shown is counted from itself.
             Dir::Rx => packet.segment.seq,
             Dir::Tx if packet.segment.has(Flags::ACK) => packet.segment.ack,

@@ -53,10 +53,20 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         let tuple =
             |(from, to)| Tuple::new(SocketAddr::new(ip.dst, to), SocketAddr::new(ip.src, from));
         let (id, ours) = match ports.and_then(|ports| self.claims.find(tuple(ports), hint)) {
-            Some(Claim::Open(id)) => (id, true),
-            Some(Claim::Foreign(id)) => (id, false),
+            Some(Claim::Open(id)) if !parsed.as_ref().is_ok_and(|it| self.opens_anew(id, it)) => {
+                (id, true)
+            }
             Some(Claim::Over(over)) => return self.handle_over(over, ip, bytes, frame),
-            None => return self.report_stray(frame, UNCLAIMED.into()),
+            claim => {
+                let listens = ports.is_some_and(|(_, to)| self.listener.hears(ip.dst, to));
+                match (claim, &parsed) {
+                    (_, Ok(segment)) if listens => {
+                        return self.arrived(ip, segment.clone(), bytes, frame);
+                    }
+                    (Some(Claim::Foreign(id)), _) if !listens => (id, false),
+                    _ => return self.report_stray(frame, UNCLAIMED.into()),
+                }
+            }
         };
         self.traffic.received += 1;
         let segment = match parsed {
@@ -136,14 +146,10 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         let to = SocketAddr::new(ip.src, dst_port);
         let bytes = packet.emit()?;
         let (flow, kind, sent_at) = (over.flow, TransmitKind::Reset, self.wire.now());
-        self.copies.expect(Pending { flow, packet, kind, sent_at });
-        self.wire.send(&bytes).map_err(|source| {
-            self.copies.give_up_last();
-            DriverError::Send { to, source }
-        })
+        self.send(to, &bytes, Pending { flow, packet, kind, sent_at })
     }
 
-    fn deliver(
+    pub(super) fn deliver(
         &mut self,
         id: FlowId,
         packet: Packet,
@@ -203,7 +209,7 @@ impl<W: Wire, S: Sink> Driver<W, S> {
     }
 
     /// A packet that came to one of our ports and belongs to no flow.
-    fn report_stray(
+    pub(super) fn report_stray(
         &mut self,
         frame: &Frame,
         remark: Cow<'static, str>,
@@ -226,7 +232,7 @@ impl<W: Wire, S: Sink> Driver<W, S> {
 }
 
 /// Whether the segment's checksum is right, as far as it can be judged.
-fn is_intact(ip: &IpHeader, bytes: &[u8], frame: &Frame) -> bool {
+pub(super) fn is_intact(ip: &IpHeader, bytes: &[u8], frame: &Frame) -> bool {
     frame.checksum == ChecksumTrust::Vouched || checksum::tcp_is_right(ip.src, ip.dst, bytes)
 }
 

@@ -10,6 +10,10 @@ pub enum Passage {
     Pass,
     /// It does not: an outgoing one is dropped, an incoming one is kept until the gate opens.
     Withhold,
+    /// It does not, as if the network had lost it.
+    Lose,
+    /// An incoming one goes on, and its FIN does not.
+    WithoutFin,
 }
 
 /// Stands between a machine and the wire.

@@ -14,6 +14,7 @@ mod copies;
 mod flow;
 mod frames;
 mod gate;
+mod listener;
 mod timeline;
 
 use std::collections::{BTreeSet, HashMap};
@@ -22,8 +23,10 @@ use std::net::SocketAddr;
 
 use claims::{Claims, Over, Tuple};
 use copies::{Copies, Pending};
-pub use flow::{Flow, FlowSpec};
+pub use flow::{Ending, Flow, FlowSpec, Opening};
 pub use gate::{Gate, HalfOpen, HoldPeerFin, Open, Passage};
+pub use listener::Arrival;
+use listener::Listener;
 pub use timeline::Timeline;
 
 use crate::event::{Event, FlowId, Notice, Run, Severity, Sink, Traffic};
@@ -31,6 +34,10 @@ use crate::net::{Received, Wire};
 use crate::tcp::Transmit;
 use crate::time::Instant;
 use crate::wire::{Packet, ParseError, SeqNum};
+
+/// Segments that one flow may hand over at a time: what has arrived meanwhile is looked at before it
+/// goes on, or its acknowledgments would be lost in the capture's queue.
+const BURST: usize = 32;
 
 /// Why a run could not go on. Only our own host's failures are errors.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +93,11 @@ pub struct Driver<W, S> {
     deferred: Option<Step>,
     traffic: Traffic,
     unmatched: u64,
+    /// Flows to which anything happened since they were last asked for.
+    touched: BTreeSet<FlowId>,
+    /// Flows that have more to send than one burst.
+    unfinished: BTreeSet<FlowId>,
+    listener: Listener,
 }
 
 impl<W: Wire, S: Sink> Driver<W, S> {
@@ -102,6 +114,9 @@ impl<W: Wire, S: Sink> Driver<W, S> {
             deferred: None,
             traffic: Traffic::default(),
             unmatched: 0,
+            touched: BTreeSet::new(),
+            unfinished: BTreeSet::new(),
+            listener: Listener::default(),
         }
     }
 
@@ -141,17 +156,22 @@ impl<W: Wire, S: Sink> Driver<W, S> {
     /// # Errors
     /// [`DriverError`], where the report or the segment cannot be written: there is no flow then.
     pub fn open(&mut self, spec: FlowSpec, run: Run) -> Result<FlowId, DriverError> {
-        let now = self.wire.now();
-        let id = FlowId(self.next_flow);
-        self.next_flow = self.next_flow.wrapping_add(1);
-        self.report(id, &Event::Run(run))?;
-        let flow = Flow::open(spec, now);
-        self.claims.add(id, Tuple::of(&flow), flow.connection.iss());
-        self.flows.insert(id, flow);
+        let id = self.begin(spec, run, Opening::Active)?;
         if let Err(error) = self.touch(id) {
             self.forget(id)?;
             return Err(error);
         }
+        Ok(id)
+    }
+
+    fn begin(&mut self, spec: FlowSpec, run: Run, opening: Opening) -> Result<FlowId, DriverError> {
+        let now = self.wire.now();
+        let id = FlowId(self.next_flow);
+        self.next_flow = self.next_flow.wrapping_add(1);
+        self.report(id, &Event::Run(run))?;
+        let flow = Flow::open(spec, opening, now);
+        self.claims.add(id, Tuple::of(&flow), flow.connection.iss());
+        self.flows.insert(id, flow);
         Ok(id)
     }
 
@@ -163,6 +183,8 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         self.flush_copies(|pending| pending.flow == id)?;
         let Some(flow) = self.flows.remove(&id) else { return Ok(None) };
         self.claims.remove(id, Tuple::of(&flow));
+        self.touched.remove(&id);
+        self.unfinished.remove(&id);
         if let Some(at) = flow.wake_at {
             self.timers.remove(&(at, id));
         }
@@ -252,6 +274,7 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         }
         let wake = self.timers.first().map_or(until, |(at, _)| (*at).min(until));
         let wake = self.copies.overdue_at().map_or(wake, |at| wake.min(at));
+        let wake = if self.unfinished.is_empty() { wake } else { self.wire.now() };
         match self.receive(wake)? {
             Received::Frame(frame) => {
                 self.handle_frame(&frame)?;
@@ -261,7 +284,7 @@ impl<W: Wire, S: Sink> Driver<W, S> {
             Received::StatusRequested => Ok(Step::StatusRequested),
             Received::Timeout => {
                 let now = self.wire.now();
-                let worked = self.fire_timers(now)?;
+                let worked = self.fire_timers(now)? | self.go_on_sending()?;
                 self.flush_copies(|pending| pending.is_overdue(now))?;
                 Ok(if worked || now < until { Step::Progress } else { Step::Deadline })
             }
@@ -273,6 +296,21 @@ impl<W: Wire, S: Sink> Driver<W, S> {
             interface: self.wire.facts().interface.clone(),
             source,
         })
+    }
+
+    /// Lets flows go on that had more to send than one burst.
+    fn go_on_sending(&mut self) -> Result<bool, DriverError> {
+        let waiting = std::mem::take(&mut self.unfinished);
+        let worked = !waiting.is_empty();
+        for id in waiting {
+            self.touch(id)?;
+        }
+        Ok(worked)
+    }
+
+    /// Flows to which anything happened since the last call.
+    pub fn take_touched(&mut self) -> BTreeSet<FlowId> {
+        std::mem::take(&mut self.touched)
     }
 
     fn fire_timers(&mut self, now: Instant) -> Result<bool, DriverError> {
@@ -297,6 +335,9 @@ impl<W: Wire, S: Sink> Driver<W, S> {
 
     /// Carries out what a flow's machine wants after anything happened to it.
     fn touch(&mut self, id: FlowId) -> Result<(), DriverError> {
+        if self.flows.contains_key(&id) {
+            self.touched.insert(id);
+        }
         let done = self.carry_out(id);
         // Also where a segment could not leave: the machine takes it for lost, and sends it again.
         self.rearm(id);
@@ -305,8 +346,12 @@ impl<W: Wire, S: Sink> Driver<W, S> {
 
     fn carry_out(&mut self, id: FlowId) -> Result<(), DriverError> {
         self.drain_events(id)?;
-        loop {
+        for sent in 0.. {
             let now = self.wire.now();
+            if sent == BURST {
+                self.unfinished.insert(id);
+                break;
+            }
             let Some(flow) = self.flows.get_mut(&id) else { return Ok(()) };
             let Some(transmit) = flow.connection.poll_transmit(now) else { break };
             self.drain_events(id)?;
@@ -332,7 +377,7 @@ impl<W: Wire, S: Sink> Driver<W, S> {
 
     fn transmit(&mut self, id: FlowId, transmit: Transmit) -> Result<(), DriverError> {
         let Some(flow) = self.flows.get_mut(&id) else { return Ok(()) };
-        if flow.gate.outgoing(&transmit) == Passage::Withhold {
+        if flow.gate.outgoing(&transmit) != Passage::Pass {
             return Ok(());
         }
         let packet = Packet { ip: flow.next_ip_header(), segment: transmit.segment };
@@ -340,11 +385,20 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         let bytes = packet.emit()?;
         // Just before the call: it is the segment's time where the kernel does not stamp.
         let sent_at = self.wire.now();
-        self.copies.expect(Pending { flow: id, packet, kind: transmit.kind, sent_at });
-        self.wire.send(&bytes).map_err(|source| {
-            self.copies.give_up_last();
-            DriverError::Send { to, source }
-        })
+        self.send(to, &bytes, Pending { flow: id, packet, kind: transmit.kind, sent_at })
+    }
+
+    /// Hands a packet to the wire, and expects its copy.
+    fn send(&mut self, to: SocketAddr, bytes: &[u8], pending: Pending) -> Result<(), DriverError> {
+        let (flow, at) = (pending.flow, pending.sent_at);
+        self.copies.expect(pending);
+        let Err(source) = self.wire.send(bytes) else { return Ok(()) };
+        self.copies.give_up_last(flow);
+        if self.listener.is_on() {
+            self.not_sent(flow, to, at, &source)
+        } else {
+            Err(DriverError::Send { to, source })
+        }
     }
 
     /// Passes on what the machine and the view of the far end have to say.

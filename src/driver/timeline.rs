@@ -5,6 +5,9 @@ use crate::tcp::TransmitKind;
 use crate::time::{Instant, Stamp};
 use crate::wire::{Flags, IcmpError, Packet, Segment, SeqNum};
 
+/// Moments of a kind that are kept, however often it happens.
+const REMEMBERED: usize = 32;
+
 /// When the segments that matter left and arrived.
 ///
 /// Figures come from stamps of packets only. One that cannot be had is absent: a retransmission
@@ -23,6 +26,14 @@ pub struct Timeline {
     pub reset: Option<(Stamp, Packet)>,
     /// Our RST left.
     pub reset_sent: bool,
+    /// The peer's first SYN, where it was the peer that opened.
+    pub peer_syn: Option<(Stamp, Packet)>,
+    /// When its SYN came, the first 32 times.
+    pub peer_syns: Vec<Stamp>,
+    /// When its FIN came, the first 32 times.
+    pub peer_fins: Vec<Stamp>,
+    /// The first acknowledgment of our SYN or SYN-ACK.
+    pub syn_acked: Option<Stamp>,
     /// Every segment that bore our FIN.
     pub fins: Vec<Stamp>,
     /// The first acknowledgment of our FIN.
@@ -50,7 +61,9 @@ pub struct Timeline {
     pub bytes_after_fin: u64,
     /// Payload bytes received in segments that acknowledge our FIN: sent by an end that had seen it.
     pub bytes_after_fin_seen: u64,
-    /// ICMP errors that were not rejected.
+    /// Whether data of ours was acknowledged behind the peer's FIN: it still received.
+    pub acked_after_peer_fin: bool,
+    /// ICMP errors that were not rejected, the first 32 of them.
     pub icmp: Vec<(Stamp, IcmpError)>,
     /// Why the last segment that was not accepted was rejected.
     pub last_rejection: Option<&'static str>,
@@ -114,6 +127,17 @@ impl Timeline {
         }
         if segment.has(Flags::SYN | Flags::ACK) {
             self.syn_ack.get_or_insert_with(|| (stamp, packet.clone()));
+        } else if segment.has(Flags::SYN) {
+            self.peer_syn.get_or_insert_with(|| (stamp, packet.clone()));
+        }
+        self.note_repeatable(segment, stamp);
+        if self.syn_acked.is_none()
+            && acks(segment, self.syn.as_ref().map(|syn| syn.segment.seq + 1))
+        {
+            self.syn_acked = Some(stamp);
+        }
+        if self.peer_fin.is_some() && acks(segment, self.data_end) && self.data_acked.is_none() {
+            self.acked_after_peer_fin = true;
         }
         if self.data_acked.is_none() && acks(segment, self.data_end) {
             self.data_acked = Some(stamp);
@@ -138,12 +162,30 @@ impl Timeline {
     }
 
     /// A segment arrived of which everything had been received before; `lingering` in TIME-WAIT.
-    pub(super) fn repeated(&mut self, segment: &Segment, lingering: bool) {
+    pub(super) fn repeated(&mut self, segment: &Segment, stamp: Stamp, lingering: bool) {
         self.peer_fin_repeats += u32::from(lingering && segment.has(Flags::FIN));
+        self.note_repeatable(segment, stamp);
+    }
+
+    /// Keeps when the segments came whose repetitions show the peer's patience.
+    fn note_repeatable(&mut self, segment: &Segment, stamp: Stamp) {
+        let note = |stamps: &mut Vec<Stamp>| {
+            if stamps.len() < REMEMBERED {
+                stamps.push(stamp);
+            }
+        };
+        if segment.has(Flags::SYN) && !segment.has(Flags::ACK) {
+            note(&mut self.peer_syns);
+        }
+        if segment.has(Flags::FIN) {
+            note(&mut self.peer_fins);
+        }
     }
 
     pub(super) fn icmp(&mut self, error: IcmpError, stamp: Stamp) {
-        self.icmp.push((stamp, error));
+        if self.icmp.len() < REMEMBERED {
+            self.icmp.push((stamp, error));
+        }
     }
 
     pub(super) fn rejected(&mut self, reason: &'static str) {
@@ -174,6 +216,15 @@ impl Timeline {
                           of them it belongs (Karn's algorithm)")
                 }
             },
+        }
+    }
+
+    /// From our SYN-ACK to its acknowledgment, where it was the peer that opened.
+    #[must_use]
+    pub fn rtt_of_passive_open(&self) -> Option<Measured> {
+        match (self.syns.as_slice(), self.syn_acked) {
+            ([(only, _)], Some(acked)) => Some(between(*only, acked)),
+            _ => None,
         }
     }
 

@@ -5,6 +5,7 @@
 //! of their time for one flow; the transitions that a segment causes follow that segment.
 
 mod check;
+mod listen;
 mod report;
 mod rtt;
 mod sweep;
@@ -15,6 +16,7 @@ use std::io;
 use std::net::SocketAddr;
 
 pub use check::*;
+pub use listen::*;
 pub use report::*;
 pub use rtt::*;
 pub use sweep::*;
@@ -81,8 +83,12 @@ pub enum Event {
     },
     /// One attempt of a command that makes many has its result.
     Probe(ProbeResult),
+    /// A client that connected to us has opened, or has come to its end: last of its flow.
+    Client(Box<ClientReport>),
     /// Something that the user should know and that is no step of the protocol.
     Notice(Notice),
+    /// Time has passed, and nothing else: for a display that is drawn in place.
+    Tick(Instant),
     /// How it ended. Last of the run.
     Summary(Box<Summary>),
 }
@@ -104,6 +110,8 @@ pub struct Run {
     pub clock: Clock,
     /// What keeps the kernel quiet.
     pub guard: GuardKind,
+    /// Which end we are.
+    pub end: End,
     /// When: the origin of the times that a person reads.
     pub at: Instant,
     /// Wall-clock nanoseconds since the Unix epoch at `at`; absent in virtual time.

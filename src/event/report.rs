@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::ListenReport;
 use crate::tcp::state::State;
 use crate::time::Clock;
 use crate::wire::IcmpError;
@@ -35,6 +36,8 @@ pub enum Outcome {
     OtherShape,
     /// The user interrupted the run.
     Interrupted,
+    /// We ended the connection by RST, as we were asked to.
+    Aborted,
     /// Our own kernel interfered: nothing can be said of the peer.
     LocalInterference,
 }
@@ -56,6 +59,7 @@ impl Outcome {
             Self::StillOpen => "still-open",
             Self::OtherShape => "other-shape",
             Self::Interrupted => "interrupted",
+            Self::Aborted => "aborted",
             Self::LocalInterference => "local-interference",
         }
     }
@@ -287,6 +291,8 @@ pub struct Summary {
     pub close: Option<CloseReport>,
     /// Outcomes of all probes, with their counts.
     pub probes: Vec<(Outcome, u64)>,
+    /// What a listener saw.
+    pub listen: Option<ListenReport>,
 }
 
 /// What went over the wire.

@@ -8,6 +8,7 @@
 pub mod check;
 pub mod human;
 pub mod json;
+pub mod listen;
 pub mod pcapng;
 
 pub mod plot;
@@ -16,6 +17,7 @@ pub mod sweep;
 
 mod pipe;
 pub mod sanitize;
+mod screen;
 #[cfg(test)]
 mod testkit;
 mod units;

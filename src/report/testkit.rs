@@ -68,6 +68,7 @@ impl Story {
             interface: "eth0".to_owned(),
             clock: Clock::Kernel,
             guard: GuardKind::Filter,
+            end: End::Client,
             at: Instant::from_nanos(START),
             unix_ns: Some(1_700_000_000_123_456_789),
         })
@@ -246,6 +247,7 @@ impl Story {
             handshake: None,
             close: None,
             probes: Vec::new(),
+            listen: None,
         };
         edit(&mut summary);
         self.event(Event::Summary(Box::new(summary)))

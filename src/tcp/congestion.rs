@@ -1,5 +1,5 @@
-//! Congestion control: initial window, slow start, congestion avoidance and the answer to a time-out
-//! (RFC 5681 §3.1). No fast retransmit: this end sends little, and shows its losses one by one.
+//! Congestion control: initial window, slow start, congestion avoidance, and the answers to a time-out
+//! (RFC 5681 §3.1) and to a loss that acknowledgments tell of (§3.2).
 
 /// The congestion window.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +39,13 @@ impl Congestion {
         self.cwnd = self.cwnd.saturating_add(growth);
     }
 
+    /// Acknowledgments tell of a loss, with `flight` bytes on their way (equation 4). What of them
+    /// is still under way is counted by whoever repairs it, so that the window is not inflated.
+    pub(super) fn on_loss(&mut self, flight: u32, smss: u32) {
+        self.ssthresh = (flight / 2).max(2 * smss);
+        self.cwnd = self.ssthresh;
+    }
+
     /// The retransmission timer expired with `flight` bytes on their way (equation 4). Only the
     /// first time-out of a segment lowers the threshold.
     pub(super) fn on_timeout(&mut self, flight: u32, smss: u32, first: bool) {
@@ -65,6 +72,17 @@ mod tests {
         assert_eq!(window.window(), 3 * 1460, "slow start up to half the flight");
         window.on_acknowledged(1460, 1460);
         assert_eq!(window.window(), 3 * 1460 + 1460 / 3, "then one segment per round trip");
+    }
+
+    #[test]
+    fn a_loss_halves_what_may_be_in_flight() {
+        let mut window = Congestion::new(1000, false);
+        window.on_loss(20_000, 1000);
+        assert_eq!(window.window(), 10_000);
+        window.on_acknowledged(1000, 1000);
+        assert_eq!(window.window(), 10_100, "congestion avoidance");
+        window.on_loss(1000, 1000);
+        assert_eq!(window.window(), 2000, "two segments at least");
     }
 
     #[test]

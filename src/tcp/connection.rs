@@ -8,6 +8,7 @@ use super::config::Config;
 use super::congestion::Congestion;
 use super::options::Negotiated;
 use super::outcome::{CloseError, ConnectionEvent, GaveUp, SendError};
+use super::recovery::Recovery;
 use super::recv::RecvSide;
 use super::rto::RtoEstimator;
 use super::send::{MAX_QUEUED, SendSide};
@@ -35,6 +36,8 @@ use crate::wire::{Flags, Segment, SeqNum};
 pub struct Connection {
     pub(super) config: Config,
     pub(super) end: End,
+    /// We opened actively: an end that listened may do so as well.
+    pub(super) active: bool,
     pub(super) state: State,
     pub(super) remote_port: u16,
     pub(super) send: SendSide,
@@ -42,6 +45,7 @@ pub struct Connection {
     pub(super) agreed: Negotiated,
     pub(super) rto: RtoEstimator,
     pub(super) congestion: Congestion,
+    pub(super) recovery: Recovery,
     pub(super) deadlines: Deadlines,
     /// Our SYN or SYN-ACK has yet to leave for the first time.
     pub(super) syn_due: bool,
@@ -97,9 +101,28 @@ impl Connection {
         connection
     }
 
+    /// Nobody listens: CLOSED, and whatever comes is answered with RST (RFC 9293 §3.10.7.1).
+    #[must_use]
+    pub fn closed(config: Config) -> Self {
+        Self::new(config, End::Server)
+    }
+
+    /// In LISTEN, opens actively after all: SYN-SENT, the SYN ready to leave (RFC 9293 §3.10.1,
+    /// "change the connection from passive to active"). The far end must be known. Elsewhere it does
+    /// nothing. Where the far end's own SYN is on its way, both open at once.
+    pub fn open(&mut self, now: Instant) {
+        if self.state != State::Listen || self.remote_port == 0 {
+            return;
+        }
+        self.active = true;
+        self.start_syn();
+        self.become_state(State::SynSent, Cause::ActiveOpen, now);
+    }
+
     fn new(config: Config, end: End) -> Self {
         Self {
             end,
+            active: end == End::Client,
             state: State::Closed,
             remote_port: config.remote_port,
             send: SendSide::new(config.iss),
@@ -107,6 +130,7 @@ impl Connection {
             agreed: Negotiated::NOTHING,
             rto: RtoEstimator::new(config.timers),
             congestion: Congestion::new(u32::from(Negotiated::NOTHING.send_mss), false),
+            recovery: Recovery::default(),
             deadlines: Deadlines::default(),
             syn_due: false,
             syn_timed_out: false,
@@ -237,6 +261,12 @@ impl Connection {
             self.reply = Some(Reply::Ack);
         }
         data
+    }
+
+    /// Bytes that arrived in order and wait for [`take_received`](Self::take_received).
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.recv.waiting()
     }
 
     /// The next thing that happened.

@@ -13,6 +13,7 @@ mod outcome;
 mod peer;
 mod reassembly;
 mod receive;
+mod recovery;
 mod recv;
 mod rto;
 mod send;

@@ -162,6 +162,10 @@ impl RecvSide {
         blocks.into_iter().map(|(from, to)| (seq(from), seq(to))).collect()
     }
 
+    pub(super) fn waiting(&self) -> usize {
+        self.received.len()
+    }
+
     pub(super) fn take_received(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.received)
     }

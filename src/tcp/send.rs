@@ -110,8 +110,17 @@ impl SendSide {
 
     /// At most `length` bytes of data from `seq` on.
     pub(super) fn data_at(&self, seq: SeqNum, length: usize) -> Vec<u8> {
-        let from = seq.offset_from(self.data_start) as usize;
-        self.buffer.iter().skip(from).take(length).copied().collect()
+        let from = (seq.offset_from(self.data_start) as usize).min(self.buffer.len());
+        let until = from.saturating_add(length).min(self.buffer.len());
+        let (front, back) = self.buffer.as_slices();
+        let part = |slice: &[u8], before: usize| {
+            let at = |position: usize| position.saturating_sub(before).min(slice.len());
+            at(from)..at(until)
+        };
+        let mut data = Vec::with_capacity(until - from);
+        data.extend_from_slice(&front[part(front, 0)]);
+        data.extend_from_slice(&back[part(back, front.len())]);
+        data
     }
 
     /// Moves SND.UNA to `ack`, which lies in `SND.UNA..=SND.NXT`.

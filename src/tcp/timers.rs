@@ -49,6 +49,7 @@ impl Connection {
         } else {
             let (flight, mss) = (self.send.flight(), self.send_mss());
             self.congestion.on_timeout(flight, mss, self.timeouts == 0);
+            self.recovery.on_timeout(self.send.nxt);
         }
         self.timeouts += 1;
         self.repetitions += 1;

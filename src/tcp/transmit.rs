@@ -4,7 +4,7 @@ use super::connection::{Connection, Reply};
 use super::options;
 use super::outcome::{Transmit, TransmitKind};
 use super::send::Resend;
-use super::state::{Cause, End, State};
+use super::state::{Cause, State};
 use crate::time::{Instant, nanos_of};
 use crate::wire::{Flags, Segment, SeqNum, TcpOption};
 
@@ -31,7 +31,9 @@ impl Connection {
         let sent = self
             .first_syn(now)
             .or_else(|| self.repetition(now))
+            .or_else(|| self.lost_text(false, now))
             .or_else(|| self.new_text(now))
+            .or_else(|| self.lost_text(true, now))
             .or_else(|| self.window_probe(now));
         match sent {
             Some(sent) => {
@@ -47,7 +49,7 @@ impl Connection {
         if !std::mem::take(&mut self.syn_due) {
             return None;
         }
-        if self.state == State::SynSent || self.end == End::Server {
+        if self.state == State::SynSent || !self.active {
             self.rto.on_first_sent(self.send.iss + 1, now);
         }
         self.start_retransmission_timer(now);
@@ -67,13 +69,20 @@ impl Connection {
             self.send.resend = None;
             return None;
         }
+        // What has been acknowledged selectively since then has arrived.
+        let next = self.recovery.skip(next);
+        if !next.is_before(until) {
+            self.send.resend = None;
+            return None;
+        }
+        let hole = self.recovery.next_block(next).map_or(until, |block| block.earlier(until));
         let ahead = next.offset_from(self.send.una);
         let window = self.congestion.window().min(self.send.wnd);
         let room = window.saturating_sub(ahead);
         if room == 0 {
             return None;
         }
-        let segment = self.text(next, room.min(until.offset_from(next)), now);
+        let segment = self.text(next, room.min(hole.offset_from(next)), now);
         self.advance_resend(segment.seq_end(), until);
         self.start_retransmission_timer(now);
         Some(Transmit { segment, kind })
@@ -83,13 +92,44 @@ impl Connection {
         self.send.resend = next.is_before(until).then_some(Resend { next, until });
     }
 
+    /// What acknowledgments declare lost, once, as the congestion window allows (RFC 6675 §5); where
+    /// `all`, also what only may be lost.
+    fn lost_text(&mut self, all: bool, now: Instant) -> Option<Transmit> {
+        if self.send.resend.is_some() || !self.may_send_text() {
+            return None;
+        }
+        let (una, nxt, mss) = (self.send.una, self.send.nxt, self.send_mss());
+        let (from, to) = self.recovery.next_lost(una, nxt, mss, all)?;
+        // The first one goes out whatever the window.
+        if from != una && self.congestion_room() < mss {
+            return None;
+        }
+        let segment = self.text(from, to.offset_from(from), now);
+        self.recovery.resent_up_to(segment.seq_end());
+        self.rto.on_resent();
+        self.repetitions += 1;
+        self.start_retransmission_timer(now);
+        Some(Transmit { segment, kind: TransmitKind::Retransmission(self.repetitions) })
+    }
+
+    /// Bytes that the network may be given on top of what is on its way.
+    fn congestion_room(&self) -> u32 {
+        let (una, nxt, mss) = (self.send.una, self.send.nxt, self.send_mss());
+        let window = self.congestion.window();
+        if self.recovery.is_active() {
+            return window.saturating_sub(self.recovery.pipe(una, nxt, mss));
+        }
+        let window = window.saturating_add(self.recovery.allowance().saturating_mul(mss));
+        window.saturating_sub(self.send.flight())
+    }
+
     /// Data never sent, then the FIN.
     fn new_text(&mut self, now: Instant) -> Option<Transmit> {
         if !self.may_send_text() || !self.send.has_unsent() {
             return None;
         }
-        let window = self.congestion.window().min(self.send.wnd);
-        let room = window.saturating_sub(self.send.flight());
+        let promised = self.send.wnd.saturating_sub(self.send.flight());
+        let room = self.congestion_room().min(promised);
         if room == 0 || self.would_be_silly(room) {
             return None;
         }

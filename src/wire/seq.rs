@@ -56,6 +56,12 @@ impl SeqNum {
         self.offset_from(start) < length
     }
 
+    /// The earlier of the two.
+    #[must_use]
+    pub const fn earlier(self, other: Self) -> Self {
+        if other.is_before(self) { other } else { self }
+    }
+
     /// The later of the two.
     #[must_use]
     pub const fn later(self, other: Self) -> Self {

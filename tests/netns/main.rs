@@ -11,6 +11,7 @@ mod capture;
 mod clocks;
 mod firewall;
 mod forge;
+mod listen;
 mod loss;
 mod mutants;
 mod namespace;
@@ -83,6 +84,7 @@ fn main() -> ExitCode {
         silence::cases(),
         badinput::cases(),
         capture::cases(),
+        listen::cases(),
         clocks::cases(),
         loss::cases(),
         mutants::cases(),

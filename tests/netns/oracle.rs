@@ -43,8 +43,18 @@ pub(crate) struct Move {
 pub(crate) struct Oracle {
     namespace: Namespace,
     port: u16,
+    side: Side,
     source: Source,
     moves: Vec<Move>,
+}
+
+/// Whose sockets are watched.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Side {
+    /// Those at the port.
+    Server,
+    /// Those that connected to it, from a port that they had been bound to before.
+    Client,
 }
 
 enum Source {
@@ -55,11 +65,28 @@ enum Source {
 impl Oracle {
     /// Starts to listen. To be called before the connection.
     pub(crate) fn start(namespace: &Namespace, port: u16) -> Result<Self> {
+        Self::of(namespace, port, Side::Server)
+    }
+
+    /// The same of the kernel's clients of a port at which somebody else listens.
+    pub(crate) fn of_clients(namespace: &Namespace, port: u16) -> Result<Self> {
+        Self::of(namespace, port, Side::Client)
+    }
+
+    fn of(namespace: &Namespace, port: u16, side: Side) -> Result<Self> {
         let source = match tracefs() {
-            Some(root) => Source::Trace(Instance::start(root, port)?),
-            None => Source::Poll(Poller::start(namespace, port)?),
+            Some(root) => Source::Trace(Instance::start(root, port, side)?),
+            None => Source::Poll(Poller::start(namespace, port, side)?),
         };
-        Ok(Self { namespace: namespace.duplicate()?, port, source, moves: Vec::new() })
+        Ok(Self { namespace: namespace.duplicate()?, port, side, source, moves: Vec::new() })
+    }
+
+    /// Where the kernel's table has the connection from `client_port` now.
+    fn now(&self, client_port: u16) -> Result<Option<KernelState>> {
+        match self.side {
+            Side::Server => sockets::state_of(&self.namespace, self.port, client_port),
+            Side::Client => sockets::state_of(&self.namespace, client_port, self.port),
+        }
     }
 
     /// Which source this machine permits, for the report.
@@ -92,7 +119,7 @@ impl Oracle {
     pub(crate) fn path(&mut self, client_port: u16) -> Result<Vec<&'static str>> {
         patience::until("the server's socket to come to rest", || {
             let ended = self.moves(client_port)?.last().map(|event| event.to);
-            let now = sockets::state_of(&self.namespace, self.port, client_port)?;
+            let now = self.now(client_port)?;
             let at_rest = matches!(now, None | Some(KernelState::TimeWait));
             Ok(at_rest && (ended == Some(KernelState::Close) || !self.is_complete()))
         })
@@ -104,9 +131,12 @@ impl Oracle {
         for event in &moves {
             ensure!(before == Some(event.from) || !self.is_complete(), "a gap in {moves:?}");
             before = Some(event.to);
-            path.push(event.to.rfc());
+            // An application that closes in CLOSING has the state set once more (`tcp_close_state`).
+            if event.to != event.from {
+                path.push(event.to.rfc());
+            }
         }
-        let rest = sockets::state_of(&self.namespace, self.port, client_port)?;
+        let rest = self.now(client_port)?;
         let resting = if rest.is_some() { "TIME-WAIT" } else { "CLOSED" };
         path.pop_if(|last| *last == "CLOSED" || *last == resting);
         path.push(resting);
@@ -156,7 +186,7 @@ fn tracefs() -> Option<&'static Path> {
             }
             if root.join("instances").is_dir() {
                 sweep(&root);
-                let probe = Instance::start(&root, 1).ok();
+                let probe = Instance::start(&root, 1, Side::Server).ok();
                 if probe.is_some() {
                     return Some(root);
                 }
@@ -185,10 +215,11 @@ struct Instance {
     directory: PathBuf,
     pipe: File,
     partial: String,
+    side: Side,
 }
 
 impl Instance {
-    fn start(root: &Path, port: u16) -> Result<Self> {
+    fn start(root: &Path, port: u16, side: Side) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{INSTANCE_PREFIX}{}-{number}", std::process::id());
@@ -197,7 +228,8 @@ impl Instance {
         let event = directory.join("events/sock/inet_sock_set_state");
         let set_up = || -> Result<File> {
             fs::write(directory.join("buffer_size_kb"), "256").context("buffer size")?;
-            fs::write(event.join("filter"), format!("sport=={port}")).context("trace filter")?;
+            let end = if side == Side::Server { "sport" } else { "dport" };
+            fs::write(event.join("filter"), format!("{end}=={port}")).context("trace filter")?;
             fs::write(event.join("enable"), "1").context("trace enable")?;
             OpenOptions::new()
                 .read(true)
@@ -206,7 +238,7 @@ impl Instance {
                 .context("trace_pipe")
         };
         match set_up() {
-            Ok(pipe) => Ok(Self { directory, pipe, partial: String::new() }),
+            Ok(pipe) => Ok(Self { directory, pipe, partial: String::new(), side }),
             Err(error) => {
                 fs::remove_dir(&directory).ok();
                 Err(error)
@@ -228,7 +260,7 @@ impl Instance {
         let complete = self.partial.rfind('\n').map_or(0, |end| end + 1);
         let lines: String = self.partial.drain(..complete).collect();
         ensure!(!lines.contains("LOST"), "the trace lost events: {lines}");
-        Ok(lines.lines().filter_map(parse).collect())
+        Ok(lines.lines().filter_map(|line| parse(line, self.side)).collect())
     }
 }
 
@@ -245,13 +277,13 @@ impl Drop for Instance {
     }
 }
 
-fn parse(line: &str) -> Option<Move> {
+fn parse(line: &str, side: Side) -> Option<Move> {
     let (_, fields) = line.split_once("inet_sock_set_state: ")?;
     let value = |name: &str| {
         fields.split_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
     };
     Some(Move {
-        client_port: value("dport")?.parse().ok()?,
+        client_port: value(if side == Side::Server { "dport" } else { "sport" })?.parse().ok()?,
         from: KernelState::from_trace(value("oldstate")?)?,
         to: KernelState::from_trace(value("newstate")?)?,
     })
@@ -265,7 +297,7 @@ struct Poller {
 }
 
 impl Poller {
-    fn start(namespace: &Namespace, port: u16) -> Result<Self> {
+    fn start(namespace: &Namespace, port: u16, side: Side) -> Result<Self> {
         let seen: Arc<Mutex<Vec<Move>>> = Arc::default();
         let stop = Arc::new(AtomicBool::new(false));
         let namespace = namespace.duplicate()?;
@@ -277,12 +309,20 @@ impl Poller {
             while !ended.load(Ordering::Relaxed) {
                 let now = sockets::own_table().unwrap_or_default();
                 let Ok(mut events) = events.lock() else { return };
-                for entry in now.iter().filter(|entry| entry.local_port == port) {
+                let ends = |entry: &sockets::Entry| match side {
+                    Side::Server => (entry.local_port, entry.remote_port),
+                    Side::Client => (entry.remote_port, entry.local_port),
+                };
+                for entry in now.iter().filter(|entry| ends(entry).0 == port) {
+                    let client_port = ends(entry).1;
                     let mut of_client = events.iter().rev();
-                    let last = of_client.find(|event| event.client_port == entry.remote_port);
-                    let from = last.map_or(KernelState::Listen, |event| event.to);
-                    if from != entry.state && entry.remote_port != 0 {
-                        let client_port = entry.remote_port;
+                    let last = of_client.find(|event| event.client_port == client_port);
+                    let first = match side {
+                        Side::Server => KernelState::Listen,
+                        Side::Client => KernelState::Close,
+                    };
+                    let from = last.map_or(first, |event| event.to);
+                    if from != entry.state && client_port != 0 {
                         events.push(Move { client_port, from, to: entry.state });
                     }
                 }

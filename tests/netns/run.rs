@@ -103,6 +103,11 @@ impl Running {
         self
     }
 
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
         kill(Pid::from_raw(i32::try_from(self.child.id())?), signal).context("kill")
@@ -229,9 +234,14 @@ impl Finished {
     /// The states of one end, in the order in which it reported them. How things stood before the
     /// first segment is no move of this connection.
     pub(crate) fn states(&self, end: &str) -> Vec<String> {
+        self.states_of(end, |_| true)
+    }
+
+    /// The same of the events that `which` says, where there are several connections.
+    pub(crate) fn states_of(&self, end: &str, which: impl Fn(&Value) -> bool) -> Vec<String> {
         let moves: Vec<&Value> = self
             .of_type("transition")
-            .filter(|event| event["end"] == end && event["cause"] != "start")
+            .filter(|event| event["end"] == end && event["cause"] != "start" && which(event))
             .collect();
         let start = moves.first().map(|first| &first["from"]);
         let text = |state: &Value| state.as_str().unwrap_or("?").to_owned();

@@ -12,6 +12,7 @@ mod life;
 mod options;
 mod peer_view;
 mod properties;
+mod recovery;
 mod segments;
 mod shapes;
 mod wrap;

@@ -293,3 +293,26 @@ fn half_open_ends_with_a_bare_reset_behind_the_syn() {
     pair.run_out();
     assert_eq!(pair.states(), (Closed, Listen));
 }
+
+#[test]
+fn an_end_that_listened_may_open_as_well_and_both_open_at_once() {
+    let mut pair = Pair::default_pair();
+    let now = pair.now;
+    // Its own SYN leaves before the client's arrives.
+    pair.sides[SERVER].machine.open(now);
+    pair.run();
+    assert_eq!(pair.states(), (State::Established, State::Established));
+    let crossed = [State::SynSent, State::SynReceived, State::Established];
+    assert_eq!(pair.sides[SERVER].path, [&[State::Listen], crossed.as_slice()].concat());
+    assert_eq!(pair.sides[CLIENT].path, [&[State::Closed], crossed.as_slice()].concat());
+}
+
+#[test]
+fn where_nobody_listens_a_syn_is_refused() {
+    let now = Instant::from_nanos(1);
+    let client = Connection::connect(config(End::Client, SeqNum(1000)), now);
+    let mut pair = Pair::of(client, Connection::closed(config(End::Server, SeqNum(7))), now);
+    pair.run();
+    assert_eq!(pair.states(), (State::Closed, State::Closed));
+    assert_eq!(pair.sides[CLIENT].happened(ConnectionEvent::Refused), 1);
+}

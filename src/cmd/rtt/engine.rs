@@ -25,7 +25,7 @@ use crate::net::SendTrouble;
 use crate::report::ClosedPipe;
 use crate::stats::{Due, Measurement, Phase, Schedule};
 use crate::tcp::Timers;
-use crate::tcp::state::State;
+use crate::tcp::state::{End, State};
 use crate::time::{Clock, Instant};
 
 /// Probes that leave before what has arrived is looked at again.
@@ -215,6 +215,7 @@ impl Engine {
             interface,
             clock: self.parts.run.clock,
             guard: self.parts.run.guard,
+            end: End::Client,
             at,
             unix_ns: self.parts.driver.wire().unix_ns(at),
         }

@@ -1,7 +1,7 @@
 //! The simulated far end: our own TCP machine behind any number of ports, with an application.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::net::sim::{Endpoint, Rng};
@@ -28,6 +28,12 @@ pub(crate) enum Behaviour {
     Page,
     /// Resets the connection as soon as it reads anything, the end included.
     Reset,
+    /// Connects to us, says a line, and closes when it is answered, or when we close.
+    Call,
+    /// The same, twice.
+    CallTwice,
+    /// Connects to us, says nothing, and closes only after us.
+    Hold,
     /// Nobody listens: RST.
     Closed,
     /// Everything is dropped.
@@ -40,7 +46,7 @@ pub(crate) enum Behaviour {
 
 impl Behaviour {
     /// All of them, with their names.
-    pub(crate) const ALL: [(&'static str, Self); 11] = [
+    pub(crate) const ALL: [(&'static str, Self); 14] = [
         ("echo", Self::Echo),
         ("greet", Self::Greet),
         ("stubborn", Self::Stubborn),
@@ -48,6 +54,9 @@ impl Behaviour {
         ("bulk", Self::Bulk),
         ("page", Self::Page),
         ("reset", Self::Reset),
+        ("call", Self::Call),
+        ("call-twice", Self::CallTwice),
+        ("hold", Self::Hold),
         ("closed", Self::Closed),
         ("silent", Self::Silent),
         ("unreachable", Self::Unreachable),
@@ -59,6 +68,10 @@ impl Behaviour {
     }
 }
 
+/// What [`Behaviour::Call`] says.
+const CALL: &[u8] = b"hello\r\n";
+/// When it calls, and how much later it calls again.
+const CALLS_AFTER: Duration = Duration::from_millis(100);
 /// What [`Behaviour::Greet`] says.
 const GREETING: &[u8] = b"hello\r\n";
 /// What [`Behaviour::Answer`] answers.
@@ -99,6 +112,8 @@ pub(crate) struct Host {
     rng: Rng,
     /// (its address, ours) → connection.
     services: BTreeMap<(SocketAddr, SocketAddr), Service>,
+    /// Whom to call, and when.
+    calls: VecDeque<(Instant, SocketAddr)>,
     /// Answers that belong to no connection.
     out: VecDeque<Vec<u8>>,
     ip_id: u16,
@@ -114,6 +129,7 @@ impl Host {
             msl: Duration::from_secs(1),
             rng: Rng::new(seed),
             services: BTreeMap::new(),
+            calls: VecDeque::new(),
             out: VecDeque::new(),
             ip_id: 0,
         }
@@ -122,6 +138,55 @@ impl Host {
     /// The same host with this maximum segment lifetime.
     pub(crate) fn with_msl(self, msl: Duration) -> Self {
         Self { msl, ..self }
+    }
+
+    /// Has it call `ours`, where that is its behaviour.
+    pub(crate) fn call(&mut self, ours: SocketAddr) {
+        let times = match self.behaviour {
+            Behaviour::Call | Behaviour::Hold => 1,
+            Behaviour::CallTwice => 2,
+            _ => 0,
+        };
+        self.calls = (1..=times).map(|nth| (Instant::ZERO + CALLS_AFTER * nth, ours)).collect();
+    }
+
+    /// Opens the connections for which it is time.
+    fn place_calls(&mut self, now: Instant) {
+        while let Some(&(at, ours)) = self.calls.front()
+            && at <= now
+        {
+            self.calls.pop_front();
+            let ip = match ours.ip() {
+                IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
+                IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 7)),
+            };
+            let port = 50_000 + self.services.len() as u16;
+            let config = self.config(port, ours.port());
+            let header = IpHeader {
+                src: ip,
+                dst: ours.ip(),
+                ttl: 63,
+                tos: 0,
+                id: 0,
+                dont_fragment: true,
+                flow_label: 0,
+            };
+            let machine = Connection::connect(config, now);
+            let service = Service::new(machine, self.behaviour, header);
+            self.services.insert((SocketAddr::new(ip, port), ours), service);
+        }
+    }
+
+    fn config(&mut self, local_port: u16, remote_port: u16) -> Config {
+        Config {
+            local_port,
+            remote_port,
+            iss: SeqNum(self.rng.bits() as u32),
+            ts_offset: self.rng.bits() as u32,
+            offer: Offered { window: 65160, ..Offered::default() },
+            receive_buffer: 65160,
+            timers: Timers { msl: self.msl, ..Timers::default() },
+        }
     }
 
     /// Its connections, in the order of their addresses.
@@ -136,26 +201,8 @@ impl Host {
     }
 
     fn listen(&mut self, behaviour: Behaviour, segment: &Segment, ip: &IpHeader) -> Service {
-        let config = Config {
-            local_port: segment.dst_port,
-            remote_port: 0,
-            iss: SeqNum(self.rng.bits() as u32),
-            ts_offset: self.rng.bits() as u32,
-            offer: Offered { window: 65160, ..Offered::default() },
-            receive_buffer: 65160,
-            timers: Timers { msl: self.msl, ..Timers::default() },
-        };
-        Service {
-            machine: Connection::listen(config),
-            behaviour,
-            ip: answer_to(ip),
-            moves: Vec::new(),
-            heard: Vec::new(),
-            established: false,
-            acts_at: None,
-            acted: false,
-            spoke: false,
-        }
+        let config = self.config(segment.dst_port, 0);
+        Service::new(Connection::listen(config), behaviour, answer_to(ip))
     }
 
     /// RST for a segment of no connection (RFC 9293 §3.10.7.1).
@@ -204,6 +251,20 @@ impl Host {
 }
 
 impl Service {
+    fn new(machine: Connection, behaviour: Behaviour, ip: IpHeader) -> Self {
+        Self {
+            machine,
+            behaviour,
+            ip,
+            moves: Vec::new(),
+            heard: Vec::new(),
+            established: false,
+            acts_at: None,
+            acted: false,
+            spoke: false,
+        }
+    }
+
     /// Lets the application act on what happened.
     fn serve(&mut self, dwell: Duration, now: Instant) {
         while let Some(event) = self.machine.poll_event() {
@@ -226,6 +287,16 @@ impl Service {
                 self.spoke = true;
                 self.say(&[b'x'; PAGE], now);
             }
+            Behaviour::Call | Behaviour::CallTwice => {
+                if self.established && !self.spoke {
+                    self.spoke = true;
+                    self.say(CALL, now);
+                }
+                if !self.acted && (ended || !self.heard.is_empty()) {
+                    self.finish(now);
+                }
+            }
+            Behaviour::Hold if ended && !self.acted => self.finish(now),
             Behaviour::Page if !self.acted && self.has_asked() => {
                 self.say(&[b'h'; PAGE], now);
                 self.finish(now);
@@ -311,10 +382,12 @@ impl Endpoint for Host {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        self.services.values().filter_map(Service::wakes_at).min()
+        let call = self.calls.front().map(|(at, _)| *at);
+        self.services.values().filter_map(Service::wakes_at).chain(call).min()
     }
 
     fn handle_timeout(&mut self, now: Instant) {
+        self.place_calls(now);
         let dwell = self.dwell;
         for service in self.services.values_mut() {
             if service.wakes_at().is_some_and(|at| at <= now) {

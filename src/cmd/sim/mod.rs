@@ -16,6 +16,7 @@
 //! | `bulk` | says 6,000 bytes, closes after us |
 //! | `page` | answers a request that ends with an empty line by 6,000 bytes, and closes first |
 //! | `reset` | resets as soon as it reads anything |
+//! | `call`, `hold`, `call-twice` | for `listen`: connects to us, says a line, and closes when it is answered or we close; only after us; two of them |
 //! | `closed`, `silent`, `unreachable`, `prohibited` | RST, nothing, ICMP errors |
 //!
 //! | key | meaning | default |
@@ -141,6 +142,18 @@ impl Simulation {
         }
         if let Some(after) = self.interrupt {
             wire.interrupt_at(Instant::ZERO + after);
+        }
+        wire
+    }
+
+    /// The wire to a far end that calls us at the first of `ours` that it can reach.
+    pub(crate) fn wire_from(&self, ours: &[SocketAddr]) -> SimWire<Host> {
+        let mut wire = self.wire();
+        let family = |v4: bool| ours.iter().find(|address| address.is_ipv4() == v4);
+        if let Some(address) = family(true).or_else(|| family(false)) {
+            let source = if address.is_ipv4() { SOURCE_V4 } else { SOURCE_V6 };
+            let called = if address.ip().is_unspecified() { source } else { address.ip() };
+            wire.peer_mut().call(SocketAddr::new(called, address.port()));
         }
         wire
     }

@@ -7,24 +7,27 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use socket2::{Domain, SockFilter, Socket, Type};
 
 use super::filter::{Coverage, program};
 use super::undertaker::Undertaker;
-use super::{stamping, sys};
+use super::{clock, places, stamping, sys};
 use crate::net::{ChecksumTrust, Dir};
-use crate::time::Clock;
+use crate::time::{Clock, Instant};
 use crate::wire::{IpPayload, parse_ip};
 
 /// The largest IP packet. Receive offload merges segments up to this.
 const BUFFER: usize = 1 << 16;
 /// The loopback brings our own kernel's ICMP errors. Its index is 1 in every namespace.
 const LOOPBACK: u32 = 1;
+/// From one look at this host's addresses to the next at least.
+const RELEARN: Duration = Duration::from_secs(1);
 /// Bytes of packets that the kernel keeps for us while we are busy.
 const KERNEL_BUFFER: i32 = 8 << 20;
 
@@ -55,6 +58,49 @@ pub struct View {
 }
 
 impl View {
+    /// Everything between `port` of these addresses and anybody, on the interfaces with these
+    /// indexes; on all where there are none. An unspecified address stands for every address of its
+    /// family that this host has.
+    #[must_use]
+    pub fn listening(
+        interfaces: Vec<u32>,
+        addresses: impl IntoIterator<Item = IpAddr>,
+        port: u16,
+    ) -> Self {
+        let mut view =
+            Self { interfaces, sources: addresses.into_iter().collect(), ports: [port].into() };
+        view.learn_addresses();
+        view
+    }
+
+    /// Takes in the addresses that this host has, where all of them are meant.
+    fn learn_addresses(&mut self) {
+        let any = |v4: bool| {
+            self.sources.iter().any(|source| source.is_unspecified() && source.is_ipv4() == v4)
+        };
+        let (v4, v6) = (any(true), any(false));
+        if v4 || v6 {
+            let wanted = |it: &IpAddr| if it.is_ipv4() { v4 } else { v6 };
+            self.sources.extend(places::of_this_host().into_keys().filter(wanted));
+        }
+    }
+
+    /// Whether an address is one of ours. All that leaves is, where all addresses are meant.
+    fn is_ours(&self, address: IpAddr, leaves: bool) -> bool {
+        let any = match address {
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        self.sources.contains(&address)
+            || (self.sources.contains(&any) && (leaves || address.is_loopback()))
+    }
+
+    /// Whether a packet came to an address that may be a new one of this host's.
+    fn is_news(&self, packet: &[u8]) -> bool {
+        self.sources.iter().any(IpAddr::is_unspecified)
+            && parse_ip(packet).is_ok_and(|(header, _)| !self.is_ours(header.dst, false))
+    }
+
     /// Which way a packet went, of which the capture says that it leaves this host, or else that
     /// it arrives. `None` for a packet that is none of ours.
     #[must_use]
@@ -66,7 +112,7 @@ impl View {
             return Some(dir);
         };
         let (ours, port_at) = if leaves { (header.src, 0) } else { (header.dst, 2) };
-        if !self.sources.contains(&ours) {
+        if !self.is_ours(ours, leaves) {
             return None;
         }
         match payload {
@@ -86,7 +132,7 @@ impl View {
     /// Puts the filter for this view in the place of the one before, if any.
     fn attach_to(&self, socket: &Socket) -> io::Result<Coverage> {
         let mut interfaces = self.interfaces.clone();
-        if !interfaces.contains(&LOOPBACK) {
+        if !interfaces.is_empty() && !interfaces.contains(&LOOPBACK) {
             interfaces.push(LOOPBACK);
         }
         let coverage = Coverage::of(&self.ports);
@@ -107,6 +153,8 @@ pub struct Capture {
     coverage: Coverage,
     buffer: Vec<u8>,
     drops: Arc<AtomicU64>,
+    /// When the addresses of this host were last looked at.
+    learned: Instant,
 }
 
 /// Counts the packets that the kernel has dropped because they were not fetched in time, wherever
@@ -137,6 +185,16 @@ impl Capture {
     /// # Errors
     /// The kernel refuses the socket or one of its options.
     pub fn open(source: IpAddr, interface: u32, port: u16, clock: Clock) -> io::Result<Self> {
+        let view =
+            View { interfaces: vec![interface], sources: [source].into(), ports: [port].into() };
+        Self::of(view, clock)
+    }
+
+    /// Opens a capture of what is in `view`, as [`open`](Self::open) does.
+    ///
+    /// # Errors
+    /// The kernel refuses the socket or one of its options.
+    pub fn of(view: View, clock: Clock) -> io::Result<Self> {
         let socket = Socket::new(Domain::PACKET, Type::DGRAM, None)?;
         let fd = socket.as_fd();
         let stamps = match clock {
@@ -152,8 +210,6 @@ impl Capture {
         if sys::set_option(fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, KERNEL_BUFFER).is_err() {
             sys::set_option(fd, libc::SOL_SOCKET, libc::SO_RCVBUF, KERNEL_BUFFER)?;
         }
-        let view =
-            View { interfaces: vec![interface], sources: [source].into(), ports: [port].into() };
         let coverage = view.attach_to(&socket)?;
         // Every interface: see the filter.
         sys::bind_packet(fd, libc::ETH_P_ALL as u16, 0)?;
@@ -165,6 +221,7 @@ impl Capture {
             coverage,
             buffer: vec![0; BUFFER],
             drops: Arc::default(),
+            learned: Instant::ZERO,
         })
     }
 
@@ -225,6 +282,9 @@ impl Capture {
             };
             let len = info.len.min(self.buffer.len());
             let leaves = info.kind == libc::PACKET_OUTGOING;
+            if !leaves && self.view.is_news(&self.buffer[..len]) {
+                self.learn_addresses();
+            }
             if let Some(dir) = self.view.wants(leaves, &self.buffer[..len]) {
                 // A copy may show the stamp of its original, or not yet: of those, the sender's
                 // socket tells.
@@ -238,6 +298,16 @@ impl Capture {
                     len,
                 }));
             }
+        }
+    }
+
+    /// Looks at the addresses of this host again, unless it did so a moment ago: a router hears of
+    /// many that are not its own.
+    fn learn_addresses(&mut self) {
+        let now = clock::now();
+        if now.since(self.learned) >= RELEARN {
+            self.learned = now;
+            self.view.learn_addresses();
         }
     }
 
@@ -317,6 +387,23 @@ mod tests {
         let to_server = packet("127.0.0.1", 40000, "127.0.0.1", 80);
         assert_eq!(view.wants(true, &to_server), Some(Dir::Tx));
         assert_eq!(view.wants(false, &to_server), None);
+    }
+
+    #[test]
+    fn of_all_addresses_are_meant_those_that_this_host_has() {
+        let any = [Ipv4Addr::UNSPECIFIED.into()];
+        let view = View::listening(vec![], any, 40000);
+        let at = |to: &str| packet("198.51.100.7", 443, to, 40000);
+        assert_eq!(view.wants(false, &at("127.0.0.1")), Some(Dir::Rx));
+        assert_eq!(view.wants(false, &at("127.7.7.7")), Some(Dir::Rx), "all of 127/8 is this host");
+        assert_eq!(view.wants(false, &at("203.0.113.9")), None, "to be forwarded");
+        assert!(view.is_news(&at("203.0.113.9")) && !view.is_news(&at("127.0.0.1")));
+        let v6 = packet("2001:db8::9", 443, "::1", 40000);
+        assert_eq!(view.wants(false, &v6), None, "the other family");
+        assert_eq!(
+            view.wants(true, &packet("203.0.113.9", 40000, "198.51.100.7", 1)),
+            Some(Dir::Tx)
+        );
     }
 
     #[test]

@@ -100,7 +100,8 @@ impl Coverage {
 }
 
 /// The program for segments between `sources`, at the ports of `coverage`, and anybody, on the
-/// interfaces with these indexes.
+/// interfaces with these indexes; on all where there are none. An unspecified source stands for
+/// every address of its family.
 #[must_use]
 pub fn program(
     interfaces: &[u32],
@@ -136,8 +137,10 @@ fn whole(
 ) -> Vec<Instruction> {
     let (v4, v6): (Vec<IpAddr>, Vec<IpAddr>) = sources.iter().partition(|it| it.is_ipv4());
     let mut program = Assembler::default();
-    program.load(LOAD_WORD, INTERFACE);
-    program.accept_only(interfaces.iter().copied());
+    if !interfaces.is_empty() {
+        program.load(LOAD_WORD, INTERFACE);
+        program.accept_only(interfaces.iter().copied());
+    }
     program.load(LOAD_WORD, ETHER_TYPE);
     let v4 = block(|program| family_v4(program, &v4, coverage, leaving));
     program.when(IF_EQUAL, libc::ETH_P_IP.cast_unsigned(), &v4);
@@ -272,6 +275,9 @@ fn by_direction(program: &mut Assembler, leaving: &[Instruction], arriving: &[In
 
 /// Ends by accepting where the address at `offset` is one of `sources`, or else with a drop.
 fn addressed(program: &mut Assembler, sources: &[IpAddr], offset: u32) {
+    if sources.iter().any(IpAddr::is_unspecified) {
+        return program.done(ACCEPT);
+    }
     for source in sources {
         let octets = match source {
             IpAddr::V4(address) => address.octets().to_vec(),

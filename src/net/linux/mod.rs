@@ -16,6 +16,8 @@
 //! | [`stamping`] | switches those stamps on |
 //! | [`descriptors`] | how many ports can be guarded |
 //! | [`signals`] | SIGINT and its family as events |
+//! | [`listening`] | a wire that waits for others to open |
+//! | [`places`] | the addresses that this host has |
 //! | [`wire`] | joins them into a [`Wire`](super::Wire) |
 //! | [`namespace`] | a private network for the demo and the tests |
 //! | [`doctor`] | what this host can do |
@@ -36,7 +38,9 @@ pub mod doctor;
 pub mod filter;
 pub mod guard;
 pub mod hardware;
+pub mod listening;
 pub mod namespace;
+pub mod places;
 pub mod privilege;
 pub mod raw;
 pub mod route;
@@ -50,6 +54,8 @@ pub use capture::DropCounter;
 pub use choice::{ClockChoice, ClockError, HardwareStamps};
 pub use clock::ClockStep;
 pub use guard::{Guard, GuardChoice, GuardError};
+pub use listening::ListenPlan;
+pub use places::Place;
 pub use route::{Interface, LinkKind, Route, RouteError, RouteOptions, route_to};
 pub use stamping::Stamping;
 pub use wire::{LinuxWire, OpenError, OpenPlan};

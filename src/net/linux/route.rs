@@ -96,6 +96,18 @@ impl Interface {
     }
 }
 
+impl Interface {
+    /// Looks up an interface by its name.
+    ///
+    /// # Errors
+    /// [`RouteError::NoSuchInterface`].
+    pub fn by_name(name: &str) -> Result<Self, RouteError> {
+        let missing = || RouteError::NoSuchInterface(name.to_owned());
+        let index = if_nametoindex(name).map_err(|_| missing())?;
+        Self::by_index(index).map_err(|_| missing())
+    }
+}
+
 /// The way to a target.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Route {

@@ -64,7 +64,7 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    fn of(what: &'static str) -> impl Fn(io::Error) -> Self {
+    pub(super) fn of(what: &'static str) -> impl Fn(io::Error) -> Self {
         move |source| match source.raw_os_error() {
             Some(libc::EPERM | libc::EACCES) => Self::Privilege(PrivilegeError::missing_net_raw()),
             _ => Self::Io { what, source },
@@ -74,7 +74,7 @@ impl OpenError {
 
 /// One source address on one interface.
 #[derive(Debug)]
-struct Lane {
+pub(super) struct Lane {
     source: IpAddr,
     interface: u32,
     scope_id: u32,
@@ -88,7 +88,11 @@ struct Lane {
 
 impl Lane {
     /// The lane of `route`, whose packets bear the guarded `address` and are stamped by `clock`.
-    fn open(route: &Route, address: SocketAddr, clock: Clock) -> Result<Self, OpenError> {
+    pub(super) fn open(
+        route: &Route,
+        address: SocketAddr,
+        clock: Clock,
+    ) -> Result<Self, OpenError> {
         let sender = Sender::open(route).map_err(OpenError::of("a raw socket"))?;
         let stamped = clock == Clock::Hardware;
         if stamped {
@@ -111,19 +115,19 @@ impl Lane {
 /// The real network.
 #[derive(Debug)]
 pub struct LinuxWire {
-    capture: Capture,
-    signals: Option<Signals>,
-    lanes: Vec<Lane>,
+    pub(super) capture: Capture,
+    pub(super) signals: Option<Signals>,
+    pub(super) lanes: Vec<Lane>,
     /// Which lane leads to a target.
-    targets: BTreeMap<IpAddr, usize>,
-    guards: BTreeMap<(IpAddr, u16), Guard>,
-    choice: GuardChoice,
-    clock: ClockChoice,
+    pub(super) targets: BTreeMap<IpAddr, usize>,
+    pub(super) guards: BTreeMap<(IpAddr, u16), Guard>,
+    pub(super) choice: GuardChoice,
+    pub(super) clock: ClockChoice,
     /// Where the hardware stamps.
-    cards: Option<Cards>,
-    map: ClockMap,
-    steps: Vec<ClockStep>,
-    facts: Facts,
+    pub(super) cards: Option<Cards>,
+    pub(super) map: ClockMap,
+    pub(super) steps: Vec<ClockStep>,
+    pub(super) facts: Facts,
 }
 
 impl LinuxWire {

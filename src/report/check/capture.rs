@@ -9,6 +9,7 @@ use crate::event::{
 };
 use crate::net::Dir;
 use crate::report::PcapngReporter;
+use crate::tcp::state::End;
 use crate::time::{Instant, Stamp};
 
 use super::ladder::{in_order, one_line};
@@ -84,6 +85,7 @@ fn beginning(ends: &Conversation, run: &CheckRun) -> Run {
         interface: run.interface.clone(),
         clock: run.clock,
         guard: run.guard,
+        end: End::Client,
         at: run.at,
         unix_ns: run.unix_ns,
     }
@@ -123,6 +125,7 @@ fn ending(result: &CheckResult, run: &CheckRun, at: Instant) -> Summary {
         handshake: None,
         close: None,
         probes: Vec::new(),
+        listen: None,
     }
 }
 

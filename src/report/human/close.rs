@@ -5,10 +5,10 @@ use super::summary::{measured, plain, row};
 use super::{Lines, Style};
 use crate::event::{CloseReport, CloseShape, HalfClose, Outcome};
 use crate::report::units::{count, duration};
-use crate::tcp::state::State;
+use crate::tcp::state::{End, State};
 
 /// Shape, the peer's two answers to our FIN, the verdict on half-close, TIME-WAIT, final states.
-pub(super) fn lines(report: &CloseReport, outcome: Outcome, style: &Style) -> Lines {
+pub(super) fn lines(report: &CloseReport, outcome: Outcome, ours: End, style: &Style) -> Lines {
     let mut lines = row("close", shape(report), style);
     lines.extend(segments(report).map(|text| plain("segments", text, style)).into_iter().flatten());
     let fin = ack_of_fin(report, outcome, style);
@@ -25,7 +25,11 @@ pub(super) fn lines(report: &CloseReport, outcome: Outcome, style: &Style) -> Li
     lines.extend(
         time_wait(report, style).map(|text| plain("time-wait", text, style)).into_iter().flatten(),
     );
-    let states = format!("client {}, server {}", report.our_state, report.peer_state);
+    let (client, server) = match ours {
+        End::Client => (report.our_state, report.peer_state),
+        End::Server => (report.peer_state, report.our_state),
+    };
+    let states = format!("client {client}, server {server}");
     lines.extend(plain("states", states, style));
     lines
 }

@@ -3,6 +3,7 @@
 use super::Style;
 use super::ladder::{INDENT, Row, interior};
 use super::paint::{Paint, Span, width, wrap_text};
+use crate::tcp::state::End;
 use crate::wire::{IcmpError, IcmpKind};
 
 /// The rows between the lifelines. `from_target`: the far end itself sent it.
@@ -10,6 +11,7 @@ pub(super) fn interior_rows(
     error: &IcmpError,
     rejected: Option<&str>,
     from_target: bool,
+    ours: End,
     style: &Style,
 ) -> Vec<Row> {
     let room = interior(style);
@@ -26,8 +28,12 @@ pub(super) fn interior_rows(
     // A router stands somewhere between the ends: its arrow does not begin at the far lifeline.
     let length = if from_target { rest } else { rest.min(3) };
     between.push(Span::new(format!(" {}", shaft.repeat(length)), paint));
-    let server = (from_target && rest > 0).then(|| Span::new(tail, paint));
-    let mut rows = vec![Row { client: None, between, server }];
+    let tail = (from_target && rest > 0).then(|| Span::new(tail, paint));
+    let row = match ours {
+        End::Client => Row { client: None, between, server: tail },
+        End::Server => towards_server(error, rejected.is_some(), tail, paint, style),
+    };
+    let mut rows = vec![row];
     let mut details = vec![(explain(error), Paint::Plain)];
     details.extend(
         rejected.map(|reason| (format!("rejected: {}", style.reason(reason)), Paint::Warn)),
@@ -36,6 +42,31 @@ pub(super) fn interior_rows(
         rows.extend(wrap_text(&text, paint, room - INDENT - 1).into_iter().map(Row::detail));
     }
     rows
+}
+
+/// The same arrow, to the lifeline on the right.
+fn towards_server(
+    error: &IcmpError,
+    stopped: bool,
+    tail: Option<Span>,
+    paint: Paint,
+    style: &Style,
+) -> Row {
+    let glyphs = if style.unicode { ["─", "▶", "✗", "├"] } else { ["-", ">", "x", "|"] };
+    let [shaft, arrow, cross, left_tail] = glyphs;
+    let label = format!(" {} from {} ", short(error), error.from);
+    let taken = INDENT - 1 + label.chars().count() + 1;
+    let rest = interior(style).saturating_sub(taken);
+    let length = if tail.is_some() { rest } else { rest.min(3) };
+    let lead = if tail.is_some() { shaft } else { " " };
+    let between = vec![
+        Span::plain(" ".repeat(rest - length)),
+        Span::new(lead.repeat(INDENT - 1), paint),
+        Span::new(label, paint),
+        Span::new(shaft.repeat(length), paint),
+        Span::new(if stopped { cross } else { arrow }, paint),
+    ];
+    Row { client: tail.map(|tail| Span::new(left_tail, tail.paint)), between, server: None }
 }
 
 /// `ICMP 3/13`: type and code.

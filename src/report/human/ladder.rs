@@ -42,11 +42,12 @@ impl Ladder {
     /// The lines of one step of the protocol.
     pub(super) fn draw(&mut self, event: &Event, run: &Run, style: &Style) -> Lines {
         match event {
-            Event::Segment(segment) => self.segment(segment, style),
+            Event::Segment(segment) => self.segment(segment, run.end, style),
             Event::Icmp { at, error, rejected, .. } => {
                 let margin = self.step(at.at, style);
                 let to_lifeline = error.from == run.target.ip();
-                rows(margin, icmp::interior_rows(error, *rejected, to_lifeline, style), style)
+                let drawn = icmp::interior_rows(error, *rejected, to_lifeline, run.end, style);
+                rows(margin, drawn, style)
             }
             Event::Transition(transition) => self.transition(transition, style),
             Event::Confirmed { at, end, state, cause, .. } => {
@@ -68,7 +69,7 @@ impl Ladder {
         }
     }
 
-    fn segment(&mut self, event: &SegmentEvent, style: &Style) -> Lines {
+    fn segment(&mut self, event: &SegmentEvent, ours: End, style: &Style) -> Lines {
         let segment = &event.packet.segment;
         let sender = usize::from(event.dir == Dir::Rx);
         let accepted = !matches!(event.note, Some(Note::Rejected(_) | Note::LocalKernel));
@@ -79,7 +80,7 @@ impl Ladder {
         let both = self.shifts.iter().all(Option::is_some) && !segment.has(Flags::SYN);
         let shift = if both { self.shifts[sender] } else { None };
         let margin = self.step(event.stamp.at, style);
-        rows(margin, arrow(event, Label::new(event, shift, style), style), style)
+        rows(margin, arrow(event, ours, Label::new(event, shift, style), style), style)
     }
 
     fn transition(&mut self, transition: &Transition, style: &Style) -> Lines {
@@ -234,14 +235,15 @@ fn mark(known: Known, style: &Style) -> Span {
 }
 
 /// The arrow of a segment with its label, and below it what the label had no room for.
-fn arrow(event: &SegmentEvent, label: Label, style: &Style) -> Vec<Row> {
+fn arrow(event: &SegmentEvent, ours: End, label: Label, style: &Style) -> Vec<Row> {
     let room = interior(style);
     // Two more for the blank behind the label, a piece of shaft and the head.
     let Placed { on_arrow, note, below } = label.place(room - INDENT - 3);
     let shaft = room - INDENT - 2 - width(&on_arrow);
-    let outward = event.dir == Dir::Tx;
-    let paint = if outward { Paint::Tx } else { Paint::Rx };
-    let glyphs = Glyphs::of(event, style);
+    let paint = if event.dir == Dir::Tx { Paint::Tx } else { Paint::Rx };
+    // The client is on the left, whoever that is.
+    let outward = (event.dir == Dir::Tx) == (ours == End::Client);
+    let glyphs = Glyphs::of(event, outward, style);
     let line = |columns: usize| glyphs.shaft.repeat(columns);
     let head = Span::new(glyphs.head, if glyphs.stopped { Paint::Bad } else { paint });
     let mut row = Row { client: None, between: Vec::new(), server: None };
@@ -274,20 +276,20 @@ struct Glyphs {
 }
 
 impl Glyphs {
-    fn of(event: &SegmentEvent, style: &Style) -> Self {
+    fn of(event: &SegmentEvent, outward: bool, style: &Style) -> Self {
         let stopped = matches!(event.note, Some(Note::Rejected(_) | Note::Held));
         let held = event.note == Some(Note::Held);
         let pick = |unicode, ascii| if style.unicode { unicode } else { ascii };
-        let (shaft, tail) = match (held, event.dir) {
-            (true, Dir::Tx) => (pick("╌", "."), pick("├", "|")),
-            (true, Dir::Rx) => (pick("╌", "."), pick("┤", "|")),
-            (false, Dir::Tx) => (pick("─", "-"), pick("├", "|")),
-            (false, Dir::Rx) => (pick("─", "-"), pick("┤", "|")),
+        let (shaft, tail) = match (held, outward) {
+            (true, true) => (pick("╌", "."), pick("├", "|")),
+            (true, false) => (pick("╌", "."), pick("┤", "|")),
+            (false, true) => (pick("─", "-"), pick("├", "|")),
+            (false, false) => (pick("─", "-"), pick("┤", "|")),
         };
-        let head = match (stopped, event.dir) {
+        let head = match (stopped, outward) {
             (true, _) => pick("✗", "x"),
-            (false, Dir::Tx) => pick("▶", ">"),
-            (false, Dir::Rx) => pick("◀", "<"),
+            (false, true) => pick("▶", ">"),
+            (false, false) => pick("◀", "<"),
         };
         Self { shaft, head, tail, stopped }
     }

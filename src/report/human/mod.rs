@@ -17,8 +17,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use self::ladder::Ladder;
 use self::paint::{Paint, Span, blank, render, wrap, wrap_text};
+use super::listen;
 use super::sanitize::{self, Charset};
-use crate::event::{Event, FlowId, Notice, Run, Severity, Sink};
+use crate::event::{ClientReport, ClientStage, Event, FlowId, Notice, Run, Severity, Sink};
+use crate::tcp::state::End;
 
 /// How the output looks. Decided by whoever knows the terminal; the reporter asks nobody.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -141,7 +143,8 @@ impl<W: Write> HumanReporter<W> {
             Event::Run(run) => self.begin(flow, run),
             Event::Probe(result) => probe::lines(result, &self.style),
             Event::Notice(notice) => self.style.notice(notice),
-            Event::Packet(_) => Vec::new(),
+            Event::Packet(_) | Event::Tick(_) => Vec::new(),
+            Event::Client(report) => self.client(flow, report),
             Event::Summary(summary) => summary::lines(summary, self.first.as_ref(), &self.style),
             _ => self.step(flow, event),
         }
@@ -153,6 +156,10 @@ impl<W: Write> HumanReporter<W> {
         let new_host = self.hosts.insert(run.target.ip());
         if self.style.quiet {
             return Vec::new();
+        }
+        if run.command == "listen" && self.first.as_ref().is_some_and(|it| it.at == run.at) {
+            // The listener itself, before there is a client.
+            return self.header(run, true);
         }
         if !self.draws(run) {
             return if new_host { self.header(run, false) } else { Vec::new() };
@@ -173,19 +180,47 @@ impl<W: Write> HumanReporter<W> {
         words.extend(target(run, ports, &self.style).map(Span::plain));
         words[1].paint = Paint::Bold;
         let source = if ports { run.source.to_string() } else { run.source.ip().to_string() };
+        let from = match run.end {
+            End::Client => format!("from {source}"),
+            // The listener itself, before there is a client.
+            End::Server if run.source == run.target => String::new(),
+            End::Server => format!("at {source}"),
+        };
         let rest = [
-            format!("from {source}"),
+            from,
             format!("via {},", self.style.safe(&run.interface)),
             format!("clock={},", run.clock),
             format!("guard={}", run.guard),
         ];
-        words.extend(rest.map(Span::plain));
+        words.extend(rest.into_iter().filter(|word| !word.is_empty()).map(Span::plain));
         hang(wrap(words, " ", self.style.columns() - 2), 2)
     }
 
     /// Whether a run's ladder is drawn: many probes at once only on demand.
     fn draws(&self, run: &Run) -> bool {
         !self.style.quiet && (run.command != "probe" || self.style.verbosity > 0)
+    }
+
+    /// What a client of ours did, and the end of its ladder.
+    fn client(&mut self, id: FlowId, report: &ClientReport) -> Lines {
+        let style = self.style;
+        if style.quiet {
+            return Vec::new();
+        }
+        if report.stage == ClientStage::Opened {
+            return Vec::new();
+        }
+        let Some(flow) = self.flows.remove(&id) else { return listen::ended(report, &style) };
+        let mut lines = self.switch_to(id, &flow.run);
+        lines.push(Vec::new());
+        if report.established {
+            lines.extend(listen::opened(report, &style));
+        }
+        lines.extend(listen::ended(report, &style));
+        if let Some(close) = &report.close {
+            lines.extend(close::lines(close, report.outcome, flow.run.end, &style));
+        }
+        lines
     }
 
     /// A step of the protocol.

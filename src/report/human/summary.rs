@@ -3,7 +3,9 @@
 use super::paint::{Paint, Span, blank, wrap_text};
 use super::{Lines, Style, close, handshake, hang, probe, target};
 use crate::event::{Measured, Outcome, Run, Summary, Traffic};
+use crate::report::listen;
 use crate::report::units::{count, duration};
+use crate::tcp::state::End;
 
 /// Columns of the names on the left of the report.
 pub(super) const LABEL: usize = 12;
@@ -12,6 +14,12 @@ pub(super) const LABEL: usize = 12;
 pub(super) fn lines(summary: &Summary, run: Option<&Run>, style: &Style) -> Lines {
     if style.quiet && !summary.probes.is_empty() {
         return Vec::new();
+    }
+    if let Some(report) = &summary.listen {
+        let mut lines = vec![Vec::new()];
+        lines.extend(listen::summary(report, style));
+        lines.extend(footer(summary, style));
+        return lines;
     }
     let mut lines = if style.quiet { Vec::new() } else { vec![Vec::new()] };
     lines.extend(run.map(|run| title(run, style)));
@@ -24,7 +32,7 @@ pub(super) fn lines(summary: &Summary, run: Option<&Run>, style: &Style) -> Line
         lines.extend(handshake::lines(report, run, style));
     }
     if let Some(report) = &summary.close {
-        lines.extend(close::lines(report, summary.outcome, style));
+        lines.extend(close::lines(report, summary.outcome, End::Client, style));
     }
     lines.extend(footer(summary, style));
     lines
@@ -91,6 +99,7 @@ const fn in_words(outcome: Outcome) -> &'static str {
         }
         Outcome::OtherShape => "the close did not take the shape that was asked for",
         Outcome::Interrupted => "the user cut the run short",
+        Outcome::Aborted => "we reset the open connection, as asked",
         Outcome::LocalInterference => "our own kernel interfered: nothing can be said of the peer",
     }
 }

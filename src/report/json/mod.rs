@@ -8,7 +8,7 @@
 //! | field | |
 //! |---|---|
 //! | `v` | schema version, 1. Fields may be added within a version, never renamed or removed |
-//! | `type` | `run`, `segment`, `transition`, `confirmed`, `retracted`, `icmp`, `notice`, `probe`, `late`, `duplicate`, `statistics`, `interim`, `path`, `server`, `check`, `change`, `target`, `summary` |
+//! | `type` | `run`, `segment`, `transition`, `confirmed`, `retracted`, `icmp`, `notice`, `probe`, `client`, `late`, `duplicate`, `statistics`, `interim`, `path`, `server`, `check`, `change`, `target`, `summary` |
 //! | `flow` | which connection or probe of the run, from 0; in records of `rtt` only where they are about one, in those of `check` never |
 //!
 //! What is absent is left out; it is never 0, `NaN` or `null`. Times are integer nanoseconds.
@@ -21,7 +21,9 @@
 //! **`run`**, first of its flow: `at_ns`; `unix_ns` (wall clock at `at_ns`, nanoseconds since the
 //! Unix epoch; absent in virtual time); `command`; `version` of shakedown; `target` {`name` as the
 //! user wrote it, `addr`, `port`}; `source` {`addr`, `port`}; `interface`; `clock`; `guard`
-//! (`filter`, `minttl`, `unneeded`).
+//! (`filter`, `minttl`, `unneeded`); `end` where we are the `server`. `listen` begins with one for
+//! the listener itself, whose `target` and `source` are the address at which it listens; then there
+//! is one for each client, whose `target` is the client.
 //!
 //! **`segment`**, one that left or arrived: `dir` (`tx` from us, `rx` to us); `at_ns`; `clock`;
 //! `flags` (`["SYN","ACK"]`); `seq`, `ack` as in the header, also where ACK is not set; `rel_seq`,
@@ -54,19 +56,36 @@
 //! `answered_by` {`addr`, `ttl`, `initial_ttl`, `hops`: the likely number of routers},
 //! `granted` (an offer), `icmp` (an ICMP error), `reason` of an `invalid`.
 //!
+//! **`client`**, of `listen`, when a client's handshake is over and when its connection is: `number`
+//! from 1, `stage` (`opened`, `ended`), `at_ns`, `client` and `server` {`addr`, `port`}, `outcome`
+//! (`open` while it is; `closed`, `reset` by the client, `refused`, `filtered` where our SYN-ACK was
+//! never acknowledged, `timeout`, `still-open`, `aborted` and `interrupted` by us), `established`,
+//! `offered` (an offer: its SYN; absent behind a SYN cookie), `options` of its SYN in order
+//! (packetdrill's words), `granted` (our SYN-ACK), `rtt_ns` with `clock` (from our SYN-ACK to its
+//! acknowledgment), `suspect` (what its system may be: a suspicion), `syn_gaps_ns` and `fin_gaps_ns`
+//! (times between the copies of its SYN and FIN), `received` and `acknowledged` (bytes), `resent`
+//! (segments of ours with data that were sent again), `close` (as in a summary, once ended),
+//! `after_its_fin` (what it did with our data behind its FIN: `honoured`, `reset`), `lasted_ns`.
+//! Segments are in the stream of `listen` only with `-v`.
+//!
 //! **`path`**, **`server`**, **`check`** and **`change`** are of the battery, whose schema is in
 //! [`crate::report::check::json`]; **`target`** belongs to the sweep.
 //!
 //! **`summary`**, always last, also after SIGINT: `outcome` (`open`, `refused`, `filtered`,
 //! `unreachable`, `prohibited`, `invalid`, `closed`, `reset`, `timeout`, `still-open`,
-//! `other-shape`, `interrupted`, `local-interference`), `as_expected`, `interrupted`, `elapsed_ns`,
+//! `other-shape`, `interrupted`, `aborted` by us, `local-interference`), `as_expected`, `interrupted`, `elapsed_ns`,
 //! `traffic` {`sent`, `received`, `retransmitted`, `rejected`: segments},
-//! `handshake`, `close`, `probes` {outcome: number}.
+//! `handshake`, `close`, `probes` {outcome: number}, `listen`.
 //!
 //! - `handshake`: `rtt_ns`, `clock`, `rtt_absent` (why, although an answer came), `attempts`,
 //!   `offered`, `granted` (offers), `answered_by`, `icmp`, `exchange` {`sent`, `acknowledged`,
 //!   `received`: bytes, `ack_delay_ns` until all was acknowledged, `clock`, `reply`: the beginning
 //!   of what was received, `U+FFFD` for what is no UTF-8, `reply_hex`: the same, exactly}.
+//! - `listen`: `outcomes` {outcome: number}, `opened`, `most` (connections at a time), `received` and
+//!   `acknowledged` (bytes), `turned_away` (SYNs refused because the table was full), `cookies`,
+//!   `cookies_redeemed`, `evicted` (half-open, for clients that brought a cookie back), `strays`
+//!   (segments of no connection), `overflow` (segments dropped unread), `unsent` (packets that this
+//!   host would not send).
 //! - an offer: `window` unscaled in bytes, `mss` in bytes, `mtu` that it implies, `wscale` shift,
 //!   `sack`, `timestamps`, `ts_val`, `ecn`, `fast_open_hex` (cookie; empty where one is asked for),
 //!   `ttl`.
@@ -122,6 +141,7 @@
 //! outcome.
 
 pub(crate) mod ascii;
+mod listen;
 pub(in crate::report) mod records;
 mod segment;
 pub(in crate::report) mod summary;
@@ -132,6 +152,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use self::listen::Client;
 use self::records::{Confirmed, Icmp, Line, Notice, Retracted, Run, Transition};
 use self::segment::Segment;
 use self::summary::{Probe, Summary};
@@ -212,7 +233,8 @@ impl<W: Write> Sink for JsonReporter<W> {
                 self.line(flow, "retracted", record)
             }
             Event::Probe(result) => self.line(flow, "probe", Probe::new(result, self.is_ipv6)),
-            Event::Packet(_) => Ok(()),
+            Event::Client(report) => self.line(flow, "client", Client::new(report, origin)),
+            Event::Packet(_) | Event::Tick(_) => Ok(()),
             Event::Notice(notice) => self.line(flow, "notice", Notice::new(notice, origin)),
             Event::Summary(summary) => {
                 self.line(flow, "summary", Summary::new(summary, self.is_ipv6))

@@ -32,6 +32,8 @@ pub(super) struct Run {
     interface: String,
     clock: &'static str,
     guard: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -65,6 +67,7 @@ impl Run {
             interface: run.interface.clone(),
             clock: run.clock.name(),
             guard: run.guard.name(),
+            end: (run.end == state::End::Server).then(|| run.end.name()),
         }
     }
 }

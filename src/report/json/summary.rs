@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Serialize, Serializer};
 
+use super::listen::Listen;
 use super::records::Error;
 use super::segment::hex;
 use crate::event::{self, Measured, Outcome};
@@ -58,6 +59,8 @@ pub(super) struct Summary {
     close: Option<Close>,
     #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "as_object")]
     probes: Vec<(Outcome, u64)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listen: Option<Listen>,
 }
 
 #[derive(Serialize)]
@@ -86,18 +89,22 @@ impl Summary {
             handshake: summary.handshake.as_ref().map(|report| Handshake::new(report, is_ipv6)),
             close: summary.close.as_ref().map(Close::from),
             probes: summary.probes.clone(),
+            listen: summary.listen.as_ref().map(Listen::from),
         }
     }
 }
 
 /// `{"open":2,"filtered":1}`, in the order given.
-fn as_object<S: Serializer>(probes: &[(Outcome, u64)], serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn as_object<S: Serializer>(
+    probes: &[(Outcome, u64)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.collect_map(probes.iter().map(|(outcome, number)| (outcome.name(), number)))
 }
 
 /// A round trip and its clock.
 #[derive(Serialize)]
-struct Rtt {
+pub(super) struct Rtt {
     #[serde(skip_serializing_if = "Option::is_none")]
     rtt_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -138,7 +145,7 @@ impl From<event::Answerer> for Answerer {
 }
 
 #[derive(Serialize)]
-struct Offer {
+pub(super) struct Offer {
     window: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
     mss: Option<u16>,
@@ -157,7 +164,7 @@ struct Offer {
 }
 
 impl Offer {
-    fn new(offer: &event::Offer, is_ipv6: bool) -> Self {
+    pub(super) fn new(offer: &event::Offer, is_ipv6: bool) -> Self {
         let headers = if is_ipv6 { 60 } else { 40 };
         Self {
             window: offer.window,
@@ -237,7 +244,7 @@ impl From<&event::Exchange> for Exchange {
 }
 
 #[derive(Serialize)]
-struct Close {
+pub(super) struct Close {
     asked: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     took_place: Option<&'static str>,

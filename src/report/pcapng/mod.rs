@@ -35,7 +35,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use self::comment::Remark;
-use crate::event::{Event, FlowId, Run, Sink};
+use crate::event::{ClientStage, Event, FlowId, Run, Sink};
 use crate::net::Dir;
 use crate::time::{Instant, Stamp};
 
@@ -283,7 +283,9 @@ impl<W: Write> Sink for PcapngReporter<W> {
                 }
                 Ok(())
             }
-            Event::Probe(_) => {
+            Event::Tick(_) => Ok(()),
+            Event::Client(client) if client.stage == ClientStage::Opened => Ok(()),
+            Event::Probe(_) | Event::Client(_) => {
                 self.conclude(flow);
                 self.flows.remove(&flow);
                 Ok(())

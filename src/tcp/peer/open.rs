@@ -10,6 +10,11 @@ impl PeerView {
     pub(super) fn imply_handshake(&mut self, segment: &Segment, arrival: Instant) {
         let acks_its_syn =
             segment.has(Flags::ACK) && self.theirs.syn.is_some_and(|irs| segment.ack.is_after(irs));
+        if self.state == State::SynSent && segment.has(Flags::SYN) && !segment.has(Flags::ACK) {
+            // Its SYN is out and ours reaches it: both open at once.
+            let cause = Cause::Received(segment.flags);
+            return self.become_state(State::SynReceived, arrival, cause, Known::Implied);
+        }
         let moves = match self.state {
             State::SynSent => segment.has(Flags::SYN) && acks_its_syn,
             State::SynReceived => acks_its_syn,

@@ -2,7 +2,7 @@
 
 use super::super::connection::{Connection, Reply};
 use super::super::outcome::{ConnectionEvent, Rejection, Verdict};
-use super::super::state::{Cause, End, State};
+use super::super::state::{Cause, State};
 use super::{Step, dropped};
 use crate::time::Instant;
 use crate::wire::{Flags, Segment, SeqNum};
@@ -45,12 +45,9 @@ impl Connection {
             return Err(Verdict::Duplicate);
         }
         self.acknowledge();
-        match self.end {
-            // Both opened at once and the SYN-ACKs cross (figure 7): with its SYN trimmed off, it
-            // is the acknowledgment that is awaited.
-            End::Client => Ok(()),
-            End::Server => Err(Verdict::Duplicate),
-        }
+        // Both opened at once and the SYN-ACKs cross (figure 7): with its SYN trimmed off, it is the
+        // acknowledgment that is awaited.
+        if self.active { Ok(()) } else { Err(Verdict::Duplicate) }
     }
 
     /// RFC 7323 §3.2 and §5.3 (R1): a segment without the agreed timestamp is dropped in silence,
@@ -166,9 +163,9 @@ impl Connection {
             };
         }
         let cause = Cause::Received(segment.flags);
-        match (self.state, self.end) {
-            (State::SynReceived, End::Server) => self.listen_again(cause, now),
-            (State::SynReceived, End::Client) => {
+        match (self.state, self.active) {
+            (State::SynReceived, false) => self.listen_again(cause, now),
+            (State::SynReceived, true) => {
                 self.events.push_back(ConnectionEvent::Refused);
                 self.end_connection(cause, now);
             }
@@ -189,7 +186,7 @@ impl Connection {
         match self.state {
             // Only the crossing SYN-ACK comes this far: its SYN is trimmed off.
             State::SynReceived if self.is_repeated_syn(segment) => Ok(()),
-            State::SynReceived if self.end == End::Server => {
+            State::SynReceived if !self.active => {
                 self.listen_again(Cause::Received(segment.flags), now);
                 Err(Verdict::Accepted)
             }

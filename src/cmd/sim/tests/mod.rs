@@ -100,6 +100,7 @@ pub(crate) fn run_of(command: &'static str, port: u16) -> Run {
         interface: "sim0".to_owned(),
         clock: Clock::Virtual,
         guard: GuardKind::Unneeded,
+        end: End::Client,
         at: Instant::ZERO,
         unix_ns: None,
     }

@@ -168,6 +168,7 @@ fn begin(record: &Record) -> Run {
         source: record.part("source").address(),
         interface: record.text("interface"),
         clock: record.stamp().clock,
+        end: End::Client,
         guard: named(&record.text("guard"), guards, GuardKind::name),
         at: record.at(),
         unix_ns: record.0["unix_ns"].as_i64(),

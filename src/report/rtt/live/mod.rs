@@ -5,7 +5,6 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
-use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -16,7 +15,8 @@ use super::lines::text;
 use super::summary;
 use crate::event::{RttEvent, RttProbe, RttSink, RttView};
 use crate::report::human::Style;
-use crate::report::human::paint::{Span, cut, render, width};
+use crate::report::human::paint::Span;
+use crate::report::screen::{Screen, framed};
 use crate::time::Instant;
 
 /// From one drawing to the next at least.
@@ -44,8 +44,7 @@ pub struct LiveReporter<'a, W> {
     style: Style,
     size: Box<dyn Fn() -> Option<Size> + 'a>,
     cells: Vec<Cell>,
-    /// Columns of each line that stands on the screen.
-    drawn: Vec<usize>,
+    screen: Screen,
     /// When the next drawing may be.
     next: Instant,
     /// Something has changed since the last one.
@@ -66,7 +65,7 @@ impl<'a, W: Write> LiveReporter<'a, W> {
             style,
             size: Box::new(size),
             cells: Vec::new(),
-            drawn: Vec::new(),
+            screen: Screen::default(),
             next: Instant::ZERO,
             stale: false,
         }
@@ -96,44 +95,18 @@ impl<'a, W: Write> LiveReporter<'a, W> {
         }
     }
 
-    /// What takes the table off the screen and leaves the cursor where it began.
-    fn erasure(&mut self, columns: usize) -> String {
-        // A terminal that became narrower has broken what was too long for it.
-        let rows: usize = self.drawn.iter().map(|width| width.div_ceil(columns).max(1)).sum();
-        self.drawn.clear();
-        if rows == 0 {
-            return String::new();
-        }
-        // Row by row: a terminal that is told to clear its whole screen at once may keep what stood
-        // there in its history, and there would be one more table with each drawing. The cursor's
-        // own row may hold what the user typed.
-        let up = format!("\x1b[{rows}A");
-        format!("\r{up}{}\x1b[2K{up}", "\x1b[2K\x1b[1B".repeat(rows))
-    }
-
     fn draw(&mut self, view: &RttView<'_>, size: Size) -> String {
         let lines = rows::table(view, &self.cells, size, &self.style);
-        let mut out = String::new();
-        for line in lines {
-            // The last column stays free: some terminals break there already.
-            let line = cut(line, size.columns.saturating_sub(1).max(1));
-            self.drawn.push(width(&line));
-            // Writing to a string cannot fail.
-            let _ = writeln!(out, "{}", render(&line, self.style.color));
-        }
         self.next = view.now + REFRESH;
         self.stale = false;
-        out
+        self.screen.draw(lines, size.columns, self.style.color)
     }
 
     fn show(&mut self, text: &str) -> io::Result<()> {
         if text.is_empty() {
             return Ok(());
         }
-        // Synchronized update: a terminal that knows it shows the old screen or the new one, never
-        // half of each; any other passes it over.
-        let framed = format!("\x1b[?2026h{text}\x1b[?2026l");
-        self.out.write_all(framed.as_bytes())?;
+        self.out.write_all(framed(text).as_bytes())?;
         self.out.flush()
     }
 }
@@ -156,7 +129,7 @@ impl<W: Write> RttSink for LiveReporter<'_, W> {
         }
         let size = (self.size)().unwrap_or(UNKNOWN);
         let size = Size { columns: size.columns.max(1), rows: size.rows.max(1) };
-        let mut screen = self.erasure(size.columns);
+        let mut screen = self.screen.erasure(size.columns);
         screen += &above;
         if is_over {
             self.stale = false;
@@ -173,7 +146,7 @@ impl<W: Write> RttSink for LiveReporter<'_, W> {
 
 impl<W> std::fmt::Debug for LiveReporter<'_, W> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LiveReporter").field("drawn", &self.drawn.len()).finish_non_exhaustive()
+        f.debug_struct("LiveReporter").field("drawn", &self.screen.len()).finish_non_exhaustive()
     }
 }
 

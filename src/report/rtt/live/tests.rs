@@ -259,10 +259,10 @@ fn what_the_terminal_has_broken_is_erased_as_well() {
     let mut sink = LiveReporter::new(Vec::new(), style(), move || Some(asked.get()));
     let mut stage = four();
     stage.begin(&mut sink);
-    let widest = *sink.drawn.iter().max().unwrap();
+    let widest = *sink.screen.drawn.iter().max().unwrap();
     assert!((51..100).contains(&widest), "{widest}");
-    let broken: usize = sink.drawn.iter().map(|width| width.div_ceil(50).max(1)).sum();
-    let drawn = sink.drawn.len();
+    let broken: usize = sink.screen.drawn.iter().map(|width| width.div_ceil(50).max(1)).sum();
+    let drawn = sink.screen.drawn.len();
     size.set(Size { columns: 50, rows: 30 });
     stage.probe(&mut sink, Becomes::Open(11_102));
     stage.now += REFRESH;
