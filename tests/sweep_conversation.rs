@@ -15,7 +15,7 @@ use shakedown::sweep::conversation::{
 };
 use shakedown::sweep::cookie::Cookie;
 use shakedown::sweep::space::Target;
-use shakedown::sweep::template::{Offer, Template};
+use shakedown::sweep::template::{Offer, Reply, Template};
 use shakedown::tcp::{self, Connection, Offered, State, Timers};
 use shakedown::time::Instant;
 use shakedown::wire::{Flags, IpHeader, IpPayload, Packet, Segment, SeqNum, parse_ip};
@@ -74,6 +74,8 @@ struct World {
     count: u64,
     /// What the caller remembers, if it does.
     remembers: bool,
+    /// Whether the sweep has no more time, and resets whoever speaks.
+    over: bool,
     peer: Option<Peer>,
     /// Every packet that arrived at the client, and every reply.
     heard: usize,
@@ -133,6 +135,7 @@ impl World {
             answered: false,
             on_the_way: BTreeMap::new(),
             count: 0,
+            over: false,
             remembers: seed.is_multiple_of(2),
             peer: None,
             heard: 0,
@@ -158,6 +161,12 @@ impl World {
             self.count += 1;
             self.on_the_way.insert((self.now + late, self.count), (to_server, packet.to_vec()));
         }
+    }
+
+    fn say(&mut self, reply: &Reply<'_>) {
+        let mut out = [0; 2048];
+        let len = self.template.segment(&mut out, reply);
+        self.post(true, &out[..len]);
     }
 
     fn probe(&mut self) {
@@ -206,6 +215,9 @@ impl World {
             Heard::Rejected(rejection) => return assert_eq!(rejection.name(), "bare-reset"),
             Heard::Foreign => panic!("foreign"),
         };
+        if self.over {
+            return refuse(&answer).iter().for_each(|reset| self.say(reset));
+        }
         let config = self.config.clone();
         let known = self.peer.filter(|_| self.remembers);
         let step = reply(&answer, &config, self.tsval(), known);
@@ -215,12 +227,10 @@ impl World {
         if !step.progress.payload.is_empty() {
             self.banner.push((step.progress.seq, step.progress.payload.to_vec()));
         }
-        let mut out = [0; 2048];
         for said in step.replies.into_iter().flatten() {
             self.replied += 1;
             assert!(!matches!(answer.kind, Kind::Reset(_)), "nothing answers a RST");
-            let len = self.template.segment(&mut out, &said);
-            self.post(true, &out[..len]);
+            self.say(&said);
         }
     }
 
@@ -371,9 +381,7 @@ fn a_server_that_ignores_our_fin_is_known_by_it_and_aborted_exactly() {
         assert_eq!(world.server.state(), State::CloseWait);
         let (_, target) = ends(false);
         let reset = abort(&world.config, PORT, target, isn(false), Sent::Fin);
-        let mut out = [0; 2048];
-        let len = world.template.segment(&mut out, &reset);
-        world.post(true, &out[..len]);
+        world.say(&reset);
         while world.step() {}
         assert_eq!(world.server.state(), State::Closed);
     }
@@ -393,10 +401,15 @@ fn a_silent_server_is_aborted_at_the_number_that_it_expects() {
     world.run();
     assert_eq!(world.server.state(), State::Established);
     let (_, target) = ends(false);
-    // Too low a number is challenged, and the challenge answered exactly.
+    assert_eq!(abort(&world.config, PORT, target, isn(false), Sent::Syn).seq, isn(false) + 1);
     let reset = abort(&world.config, PORT, target, isn(false), Sent::Data);
     assert_eq!(reset.seq, world.server.rcv_nxt());
-    assert_eq!(abort(&world.config, PORT, target, isn(false), Sent::Syn).seq, isn(false) + 1);
+    // A number too high is challenged, and the challenge answered exactly.
+    let reset = abort(&world.config, PORT, target, isn(false), Sent::Fin);
+    world.over = true;
+    world.say(&reset);
+    while world.step() {}
+    assert_eq!(world.server.state(), State::Closed, "{:?}", world.states);
 }
 
 #[test]

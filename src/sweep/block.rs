@@ -153,6 +153,8 @@ impl Block {
     pub(super) fn begin(&mut self, now: Instant) {
         if self.again {
             self.again = false;
+            // Even if all have answered: their connections may be under way, from before.
+            self.last_sent = now;
         } else {
             self.pass += 1;
         }

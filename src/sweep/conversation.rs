@@ -270,8 +270,9 @@ pub enum Sent {
 }
 
 /// The RST for a target that never came to an end: at the number that the peer expects next, if it has
-/// what we sent. Where it has less, it answers by a challenge ACK (RFC 9293 §3.10.7.4), to which
-/// [`refuse`] is exact.
+/// what we sent. Where it has less, the number lies ahead of that and is answered by a challenge ACK
+/// (RFC 9293 §3.10.7.4), to which [`refuse`] is exact; where it has more, it is dropped in silence. In
+/// doubt say the more.
 #[must_use]
 pub fn abort(
     config: &Config,

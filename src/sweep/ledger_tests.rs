@@ -161,6 +161,19 @@ fn cut_short_it_cools_and_can_be_taken_up_again() {
 }
 
 #[test]
+fn a_connection_that_goes_on_after_a_resume_has_its_cool_down() {
+    let whole = Passes { whole: true, ..plan(0..1, 1) };
+    let mut ledger = Ledger::new(whole.clone());
+    draw(&mut ledger, 1000, 1);
+    let mut resumed = Ledger::resume(whole, &ledger.held()).unwrap();
+    // The peer repeats its SYN-ACK before its SYN is repeated: nothing is left to repeat.
+    resumed.hear(0, Mark::Open, at(6000));
+    assert_eq!(draw(&mut resumed, 6000, 1), (Next::Wait(at(6300)), Vec::new()));
+    assert_eq!(expire(&mut resumed, 6299), []);
+    assert_eq!(resumed.hear(0, Mark::Closed, at(6299)), Credit::Advanced { from: Mark::Open });
+}
+
+#[test]
 fn a_checkpoint_that_does_not_fit_is_refused() {
     let mut ledger = Ledger::new(plan(0..100, 2));
     draw(&mut ledger, 1000, 20);
@@ -392,6 +405,10 @@ impl World {
                     // The cookie keeps forgers out; replays of what a target does come through.
                     if let Some(mark) = Self::answer(position) {
                         self.hear(position, mark);
+                        // Whoever repeats a SYN-ACK is answered, and the exchange goes on.
+                        if self.plan.whole && mark == Mark::Open {
+                            self.coming.push((self.now + 50, position, Mark::Closed));
+                        }
                     }
                 }
                 160..180 => self.checkpoint(),

@@ -8,7 +8,7 @@ use super::outputs;
 use crate::cli::SweepArgs;
 use crate::cmd::file::shown;
 use crate::cmd::{Environment, ExitStatus, complain};
-use crate::report::sweep::merge::{Merge, SweepReport};
+use crate::report::sweep::merge::{Merge, MergeError, SweepReport};
 
 /// Unites the reports. Exits with 0 only where they are proved to cover all targets.
 ///
@@ -29,6 +29,10 @@ pub(super) fn run(args: &SweepArgs, environment: &Environment) -> anyhow::Result
             let mut lines = text.lines();
             let last = lines.next_back().unwrap_or_default().to_owned();
             lines.for_each(complain);
+            if matches!(error, MergeError::NotCovered(_)) {
+                complain(&last);
+                return Ok(ExitStatus::Otherwise);
+            }
             bail!("{last}");
         }
     };
@@ -37,7 +41,7 @@ pub(super) fn run(args: &SweepArgs, environment: &Environment) -> anyhow::Result
     }
     let mut outputs = outputs::open(args, environment, None)?;
     merge.tell(&mut outputs.sink)?;
-    Ok(ExitStatus::AsAsked)
+    Ok(if merge.is_complete() { ExitStatus::AsAsked } else { ExitStatus::Otherwise })
 }
 
 fn name(path: &Path) -> String {

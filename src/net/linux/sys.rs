@@ -1,5 +1,6 @@
 //! The system calls that neither `socket2` nor `nix` offers in safe form, each behind a safe
-//! function. All `unsafe` of the crate lives here.
+//! function. All `unsafe` of the crate lives here, and in `batch`, `mapping` and `xsk` of
+//! [`bulk`](super::bulk), which share memory with the kernel.
 #![allow(unsafe_code)]
 
 use std::ffi::CStr;

@@ -69,6 +69,10 @@ const OUTCOME: usize = 11;
 impl<W: Write> SweepRows<W> {
     /// Writes to `out`.
     pub fn new(out: W, style: Style) -> Self {
+        if style.color {
+            // The style decides, not what `colored` makes of the environment.
+            colored::control::set_override(true);
+        }
         let out = BufWriter::with_capacity(BUFFER, out);
         Self { out, style, widest: "255.255.255.255:443".len(), line: Vec::new() }
     }

@@ -19,7 +19,11 @@ pub struct SweepSummary<W> {
 
 impl<W: Write> SweepSummary<W> {
     /// Writes to `out`.
-    pub const fn new(out: W, style: Style) -> Self {
+    pub fn new(out: W, style: Style) -> Self {
+        if style.color {
+            // The style decides, not what `colored` makes of the environment.
+            colored::control::set_override(true);
+        }
         Self { out, style, run: None }
     }
 

@@ -120,14 +120,24 @@ pub fn sweep<S: SweepSink>(
 ) -> io::Result<SweepEnd> {
     let Parts { mission, ledger, tally, track, collect, sink, now, wall, rate, limits, .. } = parts;
     let start = now();
-    let shared = Shared::new(Books { ledger, log: SendLog::new(sendlog::LINES) });
+    let logs = vec![SendLog::new(sendlog::LINES), SendLog::new(sendlog::LINES)];
+    let shared = Shared::new(Books { ledger, logs });
     let pace = match rate {
         Rate::Fixed(rate) => Some(Pace::new(rate, sender::BATCH as u64, start)),
         Rate::Auto => Some(Pace::new(Bounds::default().start, sender::BATCH as u64, start)),
         Rate::Max => None,
     };
     let mut sender = Sender::new(mission, &shared, track, pace, limits, now);
-    let why = if worth_timing(rate, mission) { sender.choose(parts.others)? } else { None };
+    let choice = if worth_timing(rate, mission) { sender.choose(parts.others)? } else { None };
+    let (mut why, track) = choice.map_or((None, None), |it| (Some(it.why), it.second));
+    let second = track
+        .filter(|_| {
+            rate == Rate::Max && std::thread::available_parallelism().is_ok_and(|n| n.get() > 1)
+        })
+        .map(|track| sender.second(track));
+    if let (Some(why), Some(second)) = (&mut why, &second) {
+        *why += &format!("; {} beside it on another processor", second.way_out());
+    }
     let run = head(sender.way_out(), why);
     let listener = Listener::new(mission, &shared, sink, tally, parts.loss, wall, start);
     let mut work = Work {
@@ -156,10 +166,20 @@ pub fn sweep<S: SweepSink>(
         let sending = std::thread::Builder::new()
             .name("sender".to_owned())
             .spawn_scoped(scope, move || sender.run())?;
+        let other = second
+            .map(|second| {
+                let name = "second sender".to_owned();
+                std::thread::Builder::new().name(name).spawn_scoped(scope, move || second.run())
+            })
+            .transpose()?;
         let heard = work.listener.sink.begin(&run).and_then(|()| work.listen());
         shared.end();
-        let sent = sending.join().unwrap_or_else(|_| Err(io::Error::other("the sender panicked")));
-        heard.and(sent)
+        let join = |thread: std::thread::ScopedJoinHandle<'_, io::Result<()>>| {
+            thread.join().unwrap_or_else(|_| Err(io::Error::other("a sender panicked")))
+        };
+        let sent = join(sending);
+        let other = other.map_or(Ok(()), join);
+        heard.and(sent).and(other)
     });
     result?;
     work.conclude()
@@ -232,6 +252,7 @@ impl<S: SweepSink> Work<'_, '_, S> {
             }
             self.listener.ask();
             let now = (self.now)();
+            self.shared.beat(now);
             match collected.wake {
                 Wake::Interrupted => {
                     self.interrupted = true;

@@ -44,6 +44,8 @@ pub(super) struct Sender<'a> {
     mission: &'a Mission,
     shared: &'a Shared,
     track: Track,
+    /// Which of the senders it is, from 0.
+    number: usize,
     /// `None`: as fast as this host can.
     pace: Option<Pace>,
     limits: Limits,
@@ -72,6 +74,7 @@ impl<'a> Sender<'a> {
             mission,
             shared,
             track,
+            number: 0,
             pace,
             limits,
             now,
@@ -116,7 +119,7 @@ impl<'a> Sender<'a> {
             self.give_back();
             return Ok(Rest::Until(now + IDLE));
         }
-        if self.shared.is_held() {
+        if self.shared.is_held() || self.shared.is_behind(now) {
             return Ok(Rest::Until(now + HELD));
         }
         let allowed = match self.allowance(now) {
@@ -234,7 +237,9 @@ impl<'a> Sender<'a> {
         let mut books = self.shared.books();
         if let Some(first) = noted {
             let last = first.position + (taken as u64 - 1);
-            books.log.note(first.position, last, began, ended);
+            if let Some(log) = books.logs.get_mut(self.number) {
+                log.note(first.position, last, began, ended);
+            }
         }
         for position in self.held_back.drain(..) {
             books.ledger.park(position);
@@ -307,6 +312,14 @@ impl<'a> Sender<'a> {
     }
 }
 
+/// The ways out in the order of their speed.
+pub(super) struct Choice {
+    /// The times, for people.
+    pub(super) why: String,
+    /// The second fastest; the fastest is taken.
+    pub(super) second: Option<Track>,
+}
+
 /// How a batch ended.
 #[derive(Clone, Copy)]
 struct Ended {
@@ -347,25 +360,41 @@ impl Sender<'_> {
     ///
     /// # Errors
     /// A way out is gone.
-    pub(super) fn choose(&mut self, others: Vec<Track>) -> io::Result<Option<String>> {
+    pub(super) fn choose(&mut self, others: Vec<Track>) -> io::Result<Option<Choice>> {
         if others.is_empty() || !self.limits.is_none() {
             return Ok(None);
         }
+        let mut next: Option<(u64, Track)> = None;
         let mut timed = vec![(self.time(TRIAL)?, self.track.name())];
         for other in others {
             let before = std::mem::replace(&mut self.track, other);
             let (each, name) = (self.time(TRIAL)?, self.track.name());
             let best = timed.iter().map(|(each, _)| *each).min().unwrap_or(u64::MAX);
             timed.push((each, name));
-            if each >= best {
-                self.track = before;
+            let (beaten, by) = if each >= best {
+                (each, std::mem::replace(&mut self.track, before))
+            } else {
+                (best, before)
+            };
+            if next.as_ref().is_none_or(|(second, _)| beaten < *second) {
+                next = Some((beaten, by));
             }
         }
         timed.sort_unstable();
         let words = timed.iter().filter(|(each, _)| *each < u64::MAX);
         let words =
             words.map(|(each, name)| format!("{name} {}.{} µs", each / 1000, each % 1000 / 100));
-        Ok(Some(format!("by the time of a SYN: {}", words.collect::<Vec<_>>().join(", "))))
+        let why = format!("by the time of a SYN: {}", words.collect::<Vec<_>>().join(", "));
+        Ok(Some(Choice { why, second: next.map(|(_, track)| track) }))
+    }
+
+    /// A second sender beside this one, on another way out: where everything may be sent that can be,
+    /// one processor's time for the kernel's work is the limit.
+    pub(super) fn second(&self, track: Track) -> Self {
+        let mut sender =
+            Self::new(self.mission, self.shared, track, None, Limits::new(None, None, 0), self.now);
+        sender.number = 1;
+        sender
     }
 
     /// The name of the way out.

@@ -16,6 +16,9 @@ use crate::wire::{Flags, SeqNum};
 /// Replies that wait for the sender at most: the listener waits for room, and the ring keeps what
 /// arrives meanwhile.
 const MOST_REPLIES: usize = 1 << 15;
+/// Nanoseconds after which a listener that has not come round is behind: far below what its ring holds
+/// at the highest rate, and above the time for which it waits where nothing arrives.
+const BEHIND: u64 = 40_000_000;
 /// The longest that either thread waits without looking around.
 const GLANCE: Duration = Duration::from_millis(50);
 
@@ -24,8 +27,15 @@ const GLANCE: Duration = Duration::from_millis(50);
 pub(super) struct Books {
     /// Every target, exactly once.
     pub(super) ledger: Ledger,
-    /// When SYNs left, for answers that do not say it.
-    pub(super) log: SendLog,
+    /// When SYNs left, for answers that do not say it: a log for each sender, in the order of its own.
+    pub(super) logs: Vec<SendLog>,
+}
+
+impl Books {
+    /// When the SYN to `position` left, and by how much that may be wrong: see [`SendLog::lookup`].
+    pub(super) fn sent_at(&self, position: u64, once: bool) -> Option<(Instant, Duration)> {
+        self.logs.iter().find_map(|log| log.lookup(position, once))
+    }
 }
 
 /// A segment that the listener wants sent.
@@ -62,6 +72,8 @@ pub(super) struct Shared {
     halted: AtomicBool,
     /// No more SYNs for now: the report's reader is slow, or the connections under way are too many.
     held: AtomicBool,
+    /// When the listener last came round.
+    pulse: AtomicU64,
     /// Every target has had its time.
     finished: AtomicBool,
     /// Nothing more will be asked for.
@@ -93,6 +105,7 @@ impl Shared {
             room: Condvar::new(),
             halted: AtomicBool::new(false),
             held: AtomicBool::new(false),
+            pulse: AtomicU64::new(u64::MAX),
             finished: AtomicBool::new(false),
             over: AtomicBool::new(false),
             left: AtomicBool::new(false),
@@ -132,6 +145,16 @@ impl Shared {
         if taken.len() >= MOST_REPLIES {
             self.room.notify_one();
         }
+    }
+
+    /// The listener has come round.
+    pub(super) fn beat(&self, now: Instant) {
+        self.pulse.store(now.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// Whether the listener is behind: what arrives would be dropped if it got no time.
+    pub(super) fn is_behind(&self, now: Instant) -> bool {
+        now.as_nanos().saturating_sub(self.pulse.load(Ordering::Relaxed)) > BEHIND
     }
 
     /// Whether a reply waits.

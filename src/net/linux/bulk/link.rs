@@ -76,6 +76,9 @@ pub enum NoFrames {
     /// Not every target leaves by one next station.
     #[error("not all targets have the same next station")]
     Several,
+    /// The routing table sends some targets nowhere, or to everybody on a network.
+    #[error("a frame would get to {0} against the routing table, which has no way for it")]
+    NoWay(String),
     /// Not of Ethernet's form, and with a header.
     #[error("{0} has frames of a form that is not known here (ARPHRD {1})")]
     Form(String, u16),

@@ -92,11 +92,11 @@ fn read_nd(address: Ipv6Addr, packet: &[u8], by: [u8; 6]) -> Option<Heard> {
     if header[6] != IpNextHeaderProtocols::Icmpv6.0 || header[7] != 255 || target != address {
         return None;
     }
-    match message.first()? {
-        &ADVERTISEMENT => Some(Heard::Conflict(by)),
+    match *message.first()? {
+        ADVERTISEMENT => Some(Heard::Conflict(by)),
         // RFC 4862 §5.4.3.
-        &SOLICITATION if from.is_unspecified() => Some(Heard::Conflict(by)),
-        &SOLICITATION => Some(Heard::Question(Question { by, from: from.into() })),
+        SOLICITATION if from.is_unspecified() => Some(Heard::Conflict(by)),
+        SOLICITATION => Some(Heard::Question(Question { by, from: from.into() })),
         _ => None,
     }
 }

@@ -159,7 +159,7 @@ impl Survey {
                 Way::Local => return Err(NoFrames::Loopback),
                 // What goes nowhere by the table must not go by a frame.
                 Way::Prohibited | Way::Unreachable | Way::Broadcast => {
-                    return Err(NoFrames::Several);
+                    return Err(NoFrames::NoWay(ranges(branch)));
                 }
                 Way::Out { interface, index, gateway, .. } => {
                     if gateway.is_none() && !single && has_header(*index) {

@@ -98,11 +98,9 @@ fn rows_for_a_terminal() {
     assert!(!text.contains(['\x1b', '\u{202e}']), "nothing from the network acts on a terminal");
     insta::assert_snapshot!(text);
     // Colour adds to the words and replaces none.
-    colored::control::set_override(true);
     let mut out = Vec::new();
     let style = Style { color: true, ..Style::default() };
     written(|out| SweepRows::new(out, style), &mut out, &found());
-    colored::control::unset_override();
     let coloured = String::from_utf8(out).unwrap();
     assert!(coloured.contains("\x1b[1;32mopen\x1b[0m"), "{coloured:?}");
 }
