@@ -240,25 +240,3 @@ fn a_run_of_positions_reaches_all_of_the_space_evenly() {
         assert!(mean < 0.3, "{mean}");
     }
 }
-
-/// Not a test: prints what a step costs. `cargo test --release sweep::walk -- --ignored --nocapture`
-#[test]
-#[ignore = "a measurement"]
-#[allow(clippy::disallowed_methods)] // the clock is what it is about
-fn what_a_step_costs() {
-    for (hosts, ports) in
-        [(65_536, 1), (65_537, 1), (1 << 24, 1000), (1 << 32, 1), (1, 65_535), (3_702_258_432, 1)]
-    {
-        let walk = Walk::over(hosts, ports, 42);
-        let steps = 4_000_000.min(walk.len());
-        let timed = |f: &dyn Fn(u64) -> u64| {
-            let start = std::time::Instant::now();
-            let sum = (0..20_000_000 / steps * steps)
-                .fold(0_u64, |sum, at| sum.wrapping_add(f(at % steps)));
-            std::hint::black_box(sum);
-            start.elapsed().as_nanos() as f64 / (20_000_000 / steps * steps) as f64
-        };
-        let (there, back) = (timed(&|at| walk.index_at(at)), timed(&|at| walk.position_of(at)));
-        println!("{hosts} × {ports}: index_at {there:.1} ns, position_of {back:.1} ns");
-    }
-}
