@@ -7,11 +7,13 @@
 #
 #   export SWEEP_FOLDER=/shared/sweep-1 SWEEP_SEED=4711 SHAKEDOWN=/usr/local/bin/shakedown
 #   array=$(sbatch --parsable --array=0-15 scripts/sweep/slurm.sh 10.0.0.0/8 -p 443 --rate 50k)
-#   sbatch --dependency=afterok:"$array" --wrap "$SHAKEDOWN sweep --merge $SWEEP_FOLDER/shard-*.json --json"
+#   sbatch --dependency=afterany:"$array" --wrap "$SHAKEDOWN sweep --merge $SWEEP_FOLDER/shard-*.json --json"
 #
-# The rate is that of one task. On the nodes shakedown needs CAP_NET_RAW (scripts/setcap.sh). A task that
-# is killed, or requeued with its node, goes on where it was; `--array=3` alone repeats one that failed,
-# with SWEEP_COUNT set to the number of shards, which Slurm then no longer knows.
+# afterany, for a task that was killed and put back counts as one that failed; the merge itself proves
+# that nothing is missing, or says what is. The rate is that of one task. On the nodes shakedown needs
+# CAP_NET_RAW (scripts/setcap.sh). A task that is killed, or put back with its node, goes on where it was;
+# `--array=3` alone repeats one that failed, with SWEEP_COUNT set to the number of shards, which Slurm
+# then no longer knows.
 set -euo pipefail
 
 : "${SLURM_ARRAY_TASK_ID:?this is for sbatch --array=0-N}"

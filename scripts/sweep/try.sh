@@ -49,7 +49,8 @@ lab() {
     "${there[@]}" nft -f - <<'RULES'
         table ip half { chain refused { type filter hook input priority 0; policy accept;
             ip daddr & 0.0.0.1 == 0.0.0.1 tcp dport 80 reject with tcp reset
-        } }
+        }
+        }
 RULES
     "${there[@]}" python3 -c '
 import socket
@@ -167,7 +168,7 @@ try_slurm() {
         scripts/sweep/slurm.sh "${targets[@]}")
     strike "$SWEEP_FOLDER" &
     striker=$!
-    merge=$(sbatch --parsable --dependency="afterok:$array" --output="$scratch/slurm.json" \
+    merge=$(sbatch --parsable --dependency="afterany:$array" --output="$scratch/slurm.json" \
         --wrap "$SHAKEDOWN sweep --merge $SWEEP_FOLDER/shard-*.json --json")
     wait "$striker"
     for _ in $(seq 1200); do
@@ -176,12 +177,11 @@ try_slurm() {
         FAILED | CANCELLED | TIMEOUT) break ;;
         esac
         # A job that was put back waits for a while before it may run again: it need not, here.
-        scontrol -o show job "$array" 2>/dev/null | sed -n 's/^JobId=\([0-9]*\) .*Restarts=[1-9].*JobState=PENDING.*/\1/p' |
+        scontrol -o show job "$array" 2>/dev/null | sed -n 's/^JobId=\([0-9]*\) .*JobState=PENDING .*Restarts=[1-9].*/\1/p' |
             while read -r job; do scontrol update "jobid=$job" starttime=now || true; done
         sleep 0.1
     done
     checked "Slurm $(slurmctld -V | sed 's/.* //'), one task killed and put back by it" "$scratch/slurm.json" || {
-        scontrol -o show job >&2
         cat "$scratch"/slurm/*.out "$scratch"/slurm/slurmd.log >&2
         return 1
     }
