@@ -23,6 +23,8 @@ const WAKINGS: u64 = 4_000;
 pub(super) const TRIAL: usize = 256;
 /// How long the kernel is left alone that has refused a frame.
 const RESPITE: Duration = Duration::from_micros(200);
+/// Respites for one lot of replies at most: a second in all.
+const MOST_RESTS: u32 = 5_000;
 /// How soon a sender looks again that is held back.
 const HELD: Duration = Duration::from_millis(1);
 /// How soon it looks again where nothing is to be done.
@@ -265,11 +267,13 @@ impl<'a> Sender<'a> {
         self.shared.take_replies(&mut self.asked);
         let mut asked = std::mem::take(&mut self.asked);
         let mut queued = 0;
+        // What cannot leave for so long is given up, or nobody could end this.
+        let mut rests = 0;
         for reply in &asked {
-            // A reply is never given up: the far end would be left half open.
-            while !self.track.reply(self.mission, reply) {
+            while !self.track.reply(self.mission, reply) && rests < MOST_RESTS {
                 if self.flush(0, (self.now)())?.refused {
                     self.shared.rest(RESPITE);
+                    rests += 1;
                 }
                 queued = 0;
             }
@@ -279,9 +283,10 @@ impl<'a> Sender<'a> {
                 queued = 0;
             }
         }
-        while self.track.queued() > 0 && !asked.is_empty() {
+        while self.track.queued() > 0 && !asked.is_empty() && rests < MOST_RESTS {
             if self.flush(0, (self.now)())?.refused {
                 self.shared.rest(RESPITE);
+                rests += 1;
             }
         }
         asked.clear();
