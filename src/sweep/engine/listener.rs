@@ -432,8 +432,7 @@ impl<'a, S: SweepSink> Listener<'a, S> {
                 (sent, RttBy::Log, nanos_of(error))
             }
         };
-        // Before the batch was noted in the log: an answer that was there at once.
-        let nanos = nanos_of(at.since(sent));
+        let (nanos, error) = interval(sent, error, at)?;
         Some(SweepRtt { nanos, by, error_nanos: error + ARRIVAL_ERROR })
     }
 
@@ -445,6 +444,17 @@ impl<'a, S: SweepSink> Listener<'a, S> {
         self.tally.close(found);
         self.tell(found)
     }
+}
+
+/// Nanoseconds from `sent`, which may be wrong by `error` either way, to `at`, and by how much they may
+/// be wrong. A SYN left before its answer came: what of the range lies behind that is cut off, so that
+/// no interval is ever nothing or less. `None` where all of it does.
+fn interval(sent: Instant, error: u64, at: Instant) -> Option<(u64, u64)> {
+    if sent + Duration::from_nanos(error) <= at {
+        return Some((nanos_of(at.since(sent)), error));
+    }
+    let longest = nanos_of(at.since(sent.saturating_sub(Duration::from_nanos(error))));
+    (longest > 1).then_some((longest / 2, longest / 2))
 }
 
 /// Which of the data that every target is sent a reply carries, from and to: its number says it.
@@ -472,5 +482,20 @@ fn offer(syn_ack: &SynAck) -> SweepOffer {
         wscale: syn_ack.wscale,
         sack: syn_ack.sack,
         timestamps: syn_ack.tsval.is_some(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_interval_is_nothing_or_less() {
+        let at = |nanos| Instant::from_nanos(nanos);
+        assert_eq!(interval(at(1_000), 200, at(5_000)), Some((4_000, 200)));
+        // It left between 4,800 and 5,000 at the latest.
+        assert_eq!(interval(at(5_000), 200, at(5_000)), Some((100, 100)));
+        assert_eq!(interval(at(5_100), 200, at(5_000)), Some((50, 50)));
+        assert_eq!(interval(at(6_000), 200, at(5_000)), None);
     }
 }
