@@ -265,7 +265,7 @@ Examples:
   # open each connection, wait for first bytes, close it gracefully
   shakedown sweep 192.0.2.0/24 -p 22 --banner
   # the highest rate without loss
-  shakedown sweep --targets hosts.txt -p 443 --exclude-file never.txt --rate auto
+  shakedown sweep --targets hosts.txt --exclude-file not.txt -p 443 -r auto
   # to be continued after a kill, by the same command
   shakedown sweep 10.0.0.0/8 -p 443 --rate 100k -j -o out.json --resume state
   # on four machines, and the proof that together they are all
