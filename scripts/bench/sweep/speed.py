@@ -276,7 +276,7 @@ def run(link: Link, options: argparse.Namespace) -> None:
     """Everything that was asked for, printed."""
     tools = present(options)
     compiled("serve.c")
-    print(f"{where()}; {options.rounds} rounds, interleaved; median (least to greatest). "
+    print(f"{where()}; {options.rounds} rounds, interleaved; near-free responder: {options.responder}; median (least to greatest). "
           "SYNs are counted at the peer's end of the link; *sending* is from the first to the last of them, *wall* "
           f"from the start of the process to its end, with {scanners.WAIT} s of waiting for late answers. Both ends "
           "share the machine: in the CPU time of whoever sends there is the work of the peer's soft interrupts that "
