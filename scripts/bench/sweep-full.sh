@@ -10,6 +10,8 @@
 #   --binary FILE   the shakedown to run [target/release/shakedown]
 #   --rounds N      rounds, all tools in each, in another order every time [5]
 #   --cases CASE    kernel, near-free [both]
+#   --responder R   the near-free responder: xdp, or tc, the same program at the kernel's traffic control,
+#                   where the packet goes back in the buffer in which it came [xdp]
 #   --tools NAME    tools whose names begin so [all]
 #
 # Must be root. Missing tools are installed where that is possible, or left out and named.

@@ -20,6 +20,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--binary", default="target/release/shakedown")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--cases", nargs="+")
+    parser.add_argument("--responder", choices=["xdp", "tc"], default="xdp")
     parser.add_argument("--tools", nargs="+")
     return parser.parse_args()
 
@@ -33,7 +34,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     part = speed if options.part == "speed" else importlib.import_module(PARTS[options.part])
     try:
-        with link.Link() as laboratory:
+        with link.Link(options.responder) as laboratory:
             part.run(laboratory, options)
         return 0
     except link.Missing as missing:

@@ -176,7 +176,7 @@ def run(link: Link, options: argparse.Namespace) -> None:
     tools = [tool for tool in tools if shutil.which(tool.program())]
     if not tools:
         raise Missing("none of the tools is there")
-    print(f"{where()}; {options.rounds} rounds, interleaved; median (least to greatest). A conversation is whole where "
+    print(f"{where()}; {options.rounds} rounds, interleaved; near-free responder: {options.responder}; median (least to greatest). A conversation is whole where "
           "both ends have closed by FIN, as the tool itself says (nmap resets instead; wrk's are requests to one "
           f"address, for {SECONDS} s, each with a connection that the server closes first). *whole conversations/s* is "
           "over the time from the client's first SYN to its last SYN or FIN, as counted at the peer's end of the link. "

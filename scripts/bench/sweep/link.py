@@ -120,7 +120,8 @@ def compiled(source: str, *options: str) -> Path:
 class Link(Lab):
     """The two hosts, for as long as the `with` lasts."""
 
-    def __init__(self) -> None:
+    def __init__(self, responder: str = "xdp") -> None:
+        self.responder = responder
         for program in ("ip", "tc", "nft", "clang", "cc", "bpftool", "unshare", "nsenter", "mount"):
             if not shutil.which(program):
                 raise Missing(f"{program} is not installed")
@@ -172,13 +173,26 @@ class Link(Lab):
         self.mode = pinned_map(BPF / "maps" / "mode", 8)
         self.run(self.peer, "tc", "qdisc", "add", "dev", "near1", "clsact")
         for way, program in (("ingress", "watch_in"), ("egress", "watch_out")):
-            self.run(self.peer, "tc", "filter", "add", "dev", "near1", way, "bpf", "da", "pinned",
-                     str(BPF / "bench" / program))
+            self.control("add", way, program)
+
+    def control(self, verb: str, way: str, program: str) -> None:
+        """Adds or deletes a program at the traffic control of near1: the responder before the counters."""
+        first = program == "respond_tc"
+        words = [] if verb == "delete" else ["bpf", "da", "pinned", str(BPF / "bench" / program)]
+        self.run(self.peer, "tc", "filter", verb, "dev", "near1", way, "prio", "1" if first else "2", *words)
 
     def respond(self, near_free: bool, mode: int = SYN_ACK) -> None:
         """Lets the XDP program answer, or the kernel."""
         self.mode[:8] = struct.pack("Q", mode)
         if near_free != self.near_free:
+            if self.responder == "tc":
+                for way, program in (("ingress", "respond_tc"), ("egress", "watch_out")):
+                    # It counts what it sends itself.
+                    self.control("add" if near_free == (way == "ingress") else "delete", way, program)
+                self.near_free = near_free
+                return
+            # What an XDP program sends back through a veth pair is only taken where the other end polls,
+            # which it does as long as it has such a program too.
             for pid, name, program in ((None, "near0", "pass"), (self.peer, "near1", "respond")):
                 words = ["attach", "xdpdrv", "pinned", str(BPF / "bench" / program)] if near_free else \
                     ["detach", "xdpdrv"]

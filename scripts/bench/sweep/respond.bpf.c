@@ -1,6 +1,7 @@
 // The peer that costs almost nothing, and the counters of both peers.
 //
-// respond (XDP, on the peer's end of the veth pair) answers TCP over IPv4 without any state:
+// respond (XDP, on the peer's end of the veth pair; or respond_tc, at its traffic control) answers TCP
+// over IPv4 without any state:
 //   SYN           SYN-ACK, or RST where the mode says so
 //   data          a short HTTP answer, acknowledged, with FIN
 //   FIN           FIN+ACK; where it also acknowledges our FIN, only the ACK
@@ -108,21 +109,30 @@ static __always_inline void echo(unsigned char *at, unsigned char *last, void *e
 	}
 }
 
-SEC("xdp")
-int respond(struct xdp_md *context)
+struct answer {
+	enum kind kind;
+	__u32 seq, ack;
+	// Bytes of the TCP header, of what follows it, and of the whole frame.
+	__u32 header, length, frame;
+	// Whether the frame is to have exactly that size: else the padding of short ones may stay.
+	int exact;
+};
+
+// What is to be done with a packet.
+enum { PASS, DROP, ANSWER };
+
+static __always_inline int consider(void *data, void *end, __u64 now, struct answer *answer)
 {
-	void *data = (void *)(long)context->data, *end = (void *)(long)context->data_end;
 	struct ethhdr *eth = data;
 	struct iphdr *ip = data + sizeof(*eth);
 	struct tcphdr *tcp = (void *)ip + sizeof(*ip);
 	if ((void *)(tcp + 1) > end || eth->h_proto != bpf_htons(ETH_P_IP) || ip->protocol != IPPROTO_TCP ||
 	    ip->ihl != 5)
-		return XDP_PASS;
-	__u64 now = bpf_ktime_get_ns();
+		return PASS;
 	__u32 total = bpf_ntohs(ip->tot_len), header = tcp->doff * 4;
 	if (header < sizeof(*tcp) || total < sizeof(*ip) + header || total > 2000) {
 		note(BAD, total, now);
-		return XDP_DROP;
+		return DROP;
 	}
 	__u32 payload = total - sizeof(*ip) - header;
 	enum kind heard = arriving(tcp, payload);
@@ -131,48 +141,43 @@ int respond(struct xdp_md *context)
 	__u32 zero = 0;
 	__u64 *how = bpf_map_lookup_elem(&mode, &zero);
 	if (heard == IN_RST || heard == IN_ACK || (how && *how == 2))
-		return XDP_DROP;
+		return DROP;
 
 	__u32 own = mix(ip->saddr, ip->daddr, (__u32)tcp->source << 16 | tcp->dest);
-	__u32 seq = bpf_ntohl(tcp->seq), ack = bpf_ntohl(tcp->ack_seq);
-	__u32 said = own, length = 0;
-	enum kind answer;
+	__u32 seq = bpf_ntohl(tcp->seq), ack = bpf_ntohl(tcp->ack_seq), known = ack - own;
+	answer->length = 0;
 	if (heard == IN_SYN) {
-		answer = how && *how == 1 ? OUT_RST : OUT_SYN_ACK;
-		ack = seq + 1 + payload;
+		answer->kind = how && *how == 1 ? OUT_RST : OUT_SYN_ACK;
+		answer->seq = own;
+		answer->ack = seq + 1 + payload;
+	} else if (known != 1 && known != 2 && known != PAGE + 2) {
+		answer->kind = OUT_RST;
+		answer->seq = ack;
+		answer->ack = seq;
 	} else {
-		// One past our SYN: nothing else of us has arrived yet. Past our page and FIN: all has.
-		__u32 known = ack - own;
-		if (known != 1 && known != 2 && known != PAGE + 2) {
-			answer = OUT_RST;
-			said = ack;
-			ack = seq;
-		} else {
-			said = ack;
-			ack = seq + payload + (heard == IN_FIN);
-			answer = known != 1 ? OUT_ACK : heard == IN_FIN ? OUT_FIN : OUT_DATA;
-		}
+		// One past our SYN: nothing else of us has arrived yet. Past our FIN: all has.
+		answer->kind = known != 1 ? OUT_ACK : heard == IN_FIN ? OUT_FIN : OUT_DATA;
+		answer->seq = ack;
+		answer->ack = seq + payload + (heard == IN_FIN);
 	}
-	if (answer == OUT_RST)
+	if (answer->kind == OUT_RST)
 		header = sizeof(*tcp);
-	if (answer == OUT_DATA)
-		length = PAGE;
+	if (answer->kind == OUT_DATA)
+		answer->length = PAGE;
+	answer->header = header;
+	answer->frame = sizeof(*eth) + sizeof(*ip) + header + answer->length;
+	answer->exact = payload || answer->kind == OUT_DATA || answer->kind == OUT_RST;
+	return ANSWER;
+}
 
-	__u32 wanted = sizeof(*eth) + sizeof(*ip) + header + length;
-	int more = (int)wanted - (int)(end - data);
-	// Short frames keep their padding; the length in the IP header is what counts.
-	if ((more > 0 || answer == OUT_DATA || payload || answer == OUT_RST) && more != 0) {
-		if (bpf_xdp_adjust_tail(context, more))
-			return XDP_DROP;
-		data = (void *)(long)context->data;
-		end = (void *)(long)context->data_end;
-		eth = data;
-		ip = data + sizeof(*eth);
-		tcp = (void *)ip + sizeof(*ip);
-		if ((void *)(tcp + 1) > end)
-			return XDP_DROP;
-	}
-
+// Makes the answer of the packet, in its place; not zero where that is impossible.
+static __always_inline int rewrite(void *data, void *end, __u64 now, struct answer *answer)
+{
+	struct ethhdr *eth = data;
+	struct iphdr *ip = data + sizeof(*eth);
+	struct tcphdr *tcp = (void *)ip + sizeof(*ip);
+	if ((void *)(tcp + 1) > end)
+		return -1;
 	unsigned char mac[ETH_ALEN];
 	__builtin_memcpy(mac, eth->h_dest, ETH_ALEN);
 	__builtin_memcpy(eth->h_dest, eth->h_source, ETH_ALEN);
@@ -183,7 +188,7 @@ int respond(struct xdp_md *context)
 	ip->daddr = address;
 	ip->tos = 0;
 	ip->ttl = 64;
-	ip->tot_len = bpf_htons(wanted - sizeof(*eth));
+	ip->tot_len = bpf_htons(answer->frame - sizeof(*eth));
 	ip->check = 0;
 	__u32 *words = (void *)ip;
 	ip->check = fold((__u64)words[0] + words[1] + words[2] + words[3] + words[4]);
@@ -191,36 +196,80 @@ int respond(struct xdp_md *context)
 	__be16 port = tcp->source;
 	tcp->source = tcp->dest;
 	tcp->dest = port;
-	tcp->seq = bpf_htonl(said);
-	tcp->ack_seq = bpf_htonl(ack);
+	tcp->seq = bpf_htonl(answer->seq);
+	tcp->ack_seq = bpf_htonl(answer->ack);
 	words = (void *)tcp;
+	enum kind kind = answer->kind;
+	__u32 header = answer->header;
 	// Data offset and flags, and the largest window that needs no scaling.
-	__u32 flags = answer == OUT_SYN_ACK ? 0x12 : answer == OUT_RST ? 0x14 : answer == OUT_FIN ? 0x11 :
-		      answer == OUT_DATA ? 0x19 : 0x10;
+	__u32 flags = kind == OUT_SYN_ACK ? 0x12 : kind == OUT_RST ? 0x14 : kind == OUT_FIN ? 0x11 :
+		      kind == OUT_DATA ? 0x19 : 0x10;
 	words[3] = bpf_htonl((header / 4) << 28 | flags << 16 | 0xffff);
 	words[4] = 0;
 	unsigned char *options = (void *)(tcp + 1);
 	echo(options, (void *)tcp + (header & 63), end, now / 1000000);
 
 	// Whatever the kernel left undone of the sender's checksum, this one is made from the ground up.
-	__u64 sum = (__u64)ip->saddr + ip->daddr + bpf_htons(IPPROTO_TCP) + bpf_htons(header + length);
+	__u64 sum = (__u64)ip->saddr + ip->daddr + bpf_htons(IPPROTO_TCP) + bpf_htons(header + answer->length);
 	for (__u32 i = 0; i < 15; i++) {
 		if (i * 4 >= header || (void *)(words + i + 1) > end)
 			break;
 		sum += words[i];
 	}
-	if (length) {
+	if (answer->length) {
 		unsigned char *text = (void *)tcp + (header & 63);
 		if ((void *)(text + PAGE) > end)
-			return XDP_DROP;
+			return -1;
 		for (__u32 i = 0; i < PAGE; i++) {
 			text[i] = page[i];
 			sum += i & 1 ? (__u32)page[i] << 8 : (__u32)page[i];
 		}
 	}
 	tcp->check = fold(sum);
-	note(answer, wanted - sizeof(*eth), now);
-	return XDP_TX;
+	note(kind, answer->frame - sizeof(*eth), now);
+	return 0;
+}
+
+SEC("xdp")
+int respond(struct xdp_md *context)
+{
+	void *data = (void *)(long)context->data, *end = (void *)(long)context->data_end;
+	__u64 now = bpf_ktime_get_ns();
+	struct answer answer = { 0 };
+	int what = consider(data, end, now, &answer);
+	if (what != ANSWER)
+		return what == PASS ? XDP_PASS : XDP_DROP;
+	int more = (int)answer.frame - (int)(end - data);
+	if (more > 0 || (answer.exact && more)) {
+		if (bpf_xdp_adjust_tail(context, more))
+			return XDP_DROP;
+		data = (void *)(long)context->data;
+		end = (void *)(long)context->data_end;
+	}
+	return rewrite(data, end, now, &answer) ? XDP_DROP : XDP_TX;
+}
+
+// The same at the kernel's traffic control, where the packet goes back in the buffer in which it came.
+SEC("tc")
+int respond_tc(struct __sk_buff *context)
+{
+	// What a kernel's TCP sends has its data, if any, in pages of its own.
+	bpf_skb_pull_data(context, 0);
+	void *data = (void *)(long)context->data, *end = (void *)(long)context->data_end;
+	__u64 now = bpf_ktime_get_ns();
+	struct answer answer = { 0 };
+	int what = consider(data, end, now, &answer);
+	if (what != ANSWER)
+		return what == PASS ? TC_ACT_OK : TC_ACT_SHOT;
+	int more = (int)answer.frame - (int)context->len;
+	if (more > 0 || (answer.exact && more)) {
+		if (bpf_skb_change_tail(context, answer.frame, 0))
+			return TC_ACT_SHOT;
+		bpf_skb_pull_data(context, answer.frame);
+		data = (void *)(long)context->data;
+		end = (void *)(long)context->data_end;
+	}
+	return rewrite(data, end, now, &answer) ? TC_ACT_SHOT : bpf_redirect(context->ifindex, 0);
 }
 
 // On the client's end: what comes back from respond is only taken where the other end polls for it.
