@@ -16,8 +16,8 @@ fn help(name: Option<&str>, long: bool) -> String {
     if long { command.render_long_help() } else { command.render_help() }.to_string()
 }
 
-const NAMES: [&str; 8] =
-    ["handshake", "close", "probe", "rtt", "check", "doctor", "demo", "completions"];
+const NAMES: [&str; 9] =
+    ["handshake", "close", "probe", "rtt", "check", "sweep", "doctor", "demo", "completions"];
 
 #[test]
 fn short_help_is_as_recorded() {

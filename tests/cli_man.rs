@@ -26,7 +26,8 @@ fn the_manual_in_the_repository_is_fresh() {
 #[test]
 fn there_is_a_page_for_each_subcommand_that_help_lists_and_no_other() {
     let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("man");
-    let pages = ["check", "close", "completions", "demo", "doctor", "handshake", "probe", "rtt"];
+    let pages =
+        ["check", "close", "completions", "demo", "doctor", "handshake", "probe", "rtt", "sweep"];
     let mut expected: BTreeSet<String> =
         pages.iter().map(|name| format!("shakedown-{name}.1")).collect();
     expected.insert("shakedown.1".to_owned());
