@@ -296,7 +296,17 @@ fn a_sweep_that_cannot_be_is_one_line() {
             "--exclude: 'x/9' is a name with a prefix length: write the network by its address, as \
              in 192.0.2.0/24",
         ),
-        (&["-p", "0", hosts], "port 0 cannot be connected to: ports are 1 to 65535"),
+    ] {
+        let words = [&["sweep"], words].concat();
+        assert_eq!(refusal(&words), format!("shakedown: {line}\n"), "{words:?}");
+    }
+}
+
+#[test]
+fn options_of_a_sweep_are_refused_with_what_to_write() {
+    let hosts = "192.0.2.0/24";
+    for (words, line) in [
+        (&["-p", "0", hosts][..], "port 0 cannot be connected to: ports are 1 to 65535"),
         (&["-p", "9-5", hosts], "the range 9-5 runs backwards: write 5-9"),
         (
             &["-p", "80", hosts, "--seed", "1", "--shard", "4"],
