@@ -239,6 +239,166 @@ fn a_selection_of_checks_that_cannot_be_is_one_line() {
 }
 
 #[test]
+fn a_sweep_that_cannot_be_is_one_line() {
+    let hosts = "192.0.2.0/24";
+    for (words, line) in [
+        (&[hosts][..], "there is no port to sweep: name some, as in -p 443 or -p 22,80,8000-8010"),
+        (
+            &["-p", "80"],
+            "standard input names no host: write them as in 192.0.2.0/24, here or with --targets FILE",
+        ),
+        (
+            &["-p", "80", "--targets", "/dev/null"],
+            "'/dev/null' names no host: write them as in 192.0.2.0/24, here or with --targets FILE",
+        ),
+        (
+            &["-p", "80", "--targets", "/nonexistent/x"],
+            "cannot open '/nonexistent/x': No such file or directory (os error 2)",
+        ),
+        (
+            &["-p", "80", "224.0.0.0/24"],
+            "'224.0.0.0/24' has no host that could answer: 224.0.0.0/4 (multicast, RFC 5771) is no \
+             place for hosts; leave it out",
+        ),
+        (
+            &["-p", "80", "192.0.2.0/33"],
+            "'192.0.2.0/33' has no prefix length from 0 to 32 after the '/': write it as in \
+             192.0.2.0/24",
+        ),
+        (
+            &["-p", "80", "192.0.2.300"],
+            "'192.0.2.300' is no IPv4 address: it has four numbers from 0 to 255, without leading \
+             zeros",
+        ),
+        (
+            &["-p", "80", "192.0.2.9-192.0.2.1"],
+            "the range 192.0.2.9-192.0.2.1 runs backwards: write 192.0.2.1-192.0.2.9",
+        ),
+        (
+            &["-p", "80", "10.0.0.0/255.0.0.0"],
+            "'10.0.0.0/255.0.0.0' has a netmask: write 10.0.0.0/8",
+        ),
+        (
+            &["-p", "80", "192.0.2.1:80"],
+            "'192.0.2.1:80' has a port: write 192.0.2.1, and the port with -p 80",
+        ),
+        (
+            &["-p", "80", "fe80::1"],
+            "link-local addresses need their interface: write them as in fe80::1%eth0, or add -I eth0",
+        ),
+        (&["-p", "80", "-6", hosts], "all hosts are IPv4 addresses: leave out -6"),
+        (
+            &["-p", "80", hosts, "--exclude", "192.0.0.0/16"],
+            "no host is left to sweep: every one of the 256 named is excluded",
+        ),
+        (
+            &["-p", "80", hosts, "--exclude", "x/9"],
+            "--exclude: 'x/9' is a name with a prefix length: write the network by its address, as \
+             in 192.0.2.0/24",
+        ),
+    ] {
+        let words = [&["sweep"], words].concat();
+        assert_eq!(refusal(&words), format!("shakedown: {line}\n"), "{words:?}");
+    }
+}
+
+#[test]
+fn options_of_a_sweep_are_refused_with_what_to_write() {
+    let hosts = "192.0.2.0/24";
+    for (words, line) in [
+        (&["-p", "0", hosts][..], "port 0 cannot be connected to: ports are 1 to 65535"),
+        (&["-p", "9-5", hosts], "the range 9-5 runs backwards: write 5-9"),
+        (
+            &["-p", "80", hosts, "--seed", "1", "--shard", "4"],
+            "'4' is no shard: write its number and how many there are, as in 0/16",
+        ),
+        (
+            &["-p", "80", hosts, "--seed", "1", "--shard", "4/4"],
+            "there is no shard 4/4: shards are counted from 0, so the last one is 3/4",
+        ),
+        (
+            &["-p", "80", hosts, "--shard", "0/4"],
+            "--shard needs --seed N, the same for all shards: they are parts of one order",
+        ),
+        (
+            &["-p", "80", hosts, "--csv", "--fields", "addr,addr"],
+            "field 'addr' is named twice: a record has each field once",
+        ),
+        (
+            &["-p", "80", hosts, "--fields", "addr"],
+            "--fields is for --json, --csv and --parquet: add one of them",
+        ),
+        (
+            &["-p", "80", hosts, "--banner", "--send", &"x".repeat(1209)],
+            "--send: 1209 bytes to send: at most 1208 go into one segment to every host",
+        ),
+        (
+            &["--merge", "/nonexistent/part0"],
+            "cannot read '/nonexistent/part0': No such file or directory (os error 2)",
+        ),
+        (&["--merge", "/nonexistent/x", "/nonexistent/x"], "'/nonexistent/x' is named twice"),
+        (
+            &["--merge", "/etc/passwd"],
+            "'/etc/passwd': line 1 is no record of a sweep: expected value in column 1",
+        ),
+    ] {
+        let words = [&["sweep"], words].concat();
+        assert_eq!(refusal(&words), format!("shakedown: {line}\n"), "{words:?}");
+    }
+    let text = refusal(&["sweep", "-p", "80", hosts, "--json", "--fields", "addr,rtt"]);
+    let line = "shakedown: unknown field 'rtt': did you mean 'rtt_ns'? the fields are addr, port, ";
+    assert!(text.starts_with(line), "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+}
+
+#[test]
+fn options_of_a_sweep_that_exclude_each_other_are_named() {
+    let rate = "write SYNs a second, as in 1000, 50k or 1.5M, or auto or max";
+    for value in ["fast", "0", "-3", "1e6"] {
+        assert_eq!(
+            usage(&["sweep", "192.0.2.1", "-p", "80", "--rate", value]),
+            format!("shakedown: invalid value '{value}' for '--rate <RATE>': {rate}")
+        );
+    }
+    assert_eq!(
+        usage(&["sweep", "--merge"]),
+        "shakedown: a value is required for '--merge <FILE>...' but none was supplied"
+    );
+    for (words, line) in [
+        (
+            &["--resume", "x", "--parquet", "y"][..],
+            "'--resume <FILE>' cannot be used with '--parquet <FILE>'",
+        ),
+        (&["--json", "--csv"], "'--json' cannot be used with '--csv'"),
+        (&["--no-rst", "--full"], "'--no-rst' cannot be used with '--full'"),
+    ] {
+        let line = format!("shakedown: the argument {line}");
+        assert_eq!(usage(&[&["sweep", "192.0.2.1", "-p", "80"], words].concat()), line);
+    }
+    for (words, other) in [
+        (&["--ports", "80"][..], "--ports <PORTS>"),
+        (&["--rate", "5"], "--rate <RATE>"),
+        (&["--full"], "--full"),
+    ] {
+        let words = [&["sweep", "--merge", "x"], words].concat();
+        assert_eq!(
+            usage(&words),
+            format!("shakedown: the argument '--merge <FILE>...' cannot be used with '{other}'")
+        );
+    }
+}
+
+#[test]
+fn a_sweep_does_not_continue_from_what_is_no_note_of_it() {
+    let text = refusal(&["sweep", "127.0.0.1", "-p", "9", "--resume", "/etc/passwd"]);
+    assert_eq!(
+        text,
+        "shakedown: '/etc/passwd' notes no progress of a sweep, or is damaged: expected value at \
+         line 1 column 1\n"
+    );
+}
+
+#[test]
 fn a_name_that_does_not_resolve_is_one_line() {
     // RFC 6761 §6.4: nothing under .invalid exists. In which words a resolver says so differs.
     let text = refusal(&["probe", "nosuch.invalid:80"]);

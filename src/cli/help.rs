@@ -183,8 +183,8 @@ What is counted:
   it answers (Karn). A refusal (RST) times the host, not the service.
 
 Signals:
-  Ctrl-C (SIGINT) ends the run with its summary, Ctrl-\\ (SIGQUIT) prints how it
-  stands and goes on.
+  Ctrl-C (SIGINT) ends the run with its summary, Ctrl-\\ (SIGQUIT) prints how
+  it stands and goes on.
 
 Exit status:
   0  every target answered at least once as asked, or as --expect says
@@ -259,11 +259,16 @@ Examples:
   # which hosts of a network have HTTPS; the rate is 1000 SYNs a second
   shakedown sweep 192.0.2.0/24 -p 443
   # faster, silent targets asked twice, answers to a file
-  shakedown sweep 10.0.0.0/16 -p 22,80,443 --rate 50k --passes 2 -j -o out.json
-  # addresses of what is open, for the next program
+  shakedown sweep 10.0.0.0/16 -p 22,80,443 -r 50k --passes 2 -j -o out.json
+  # HOST:PORT of what is open, for the next program
   shakedown sweep 192.0.2.0/24 -p 80 --open-only | head
-  # open each connection, wait for first bytes, close it gracefully
+  # open each connection and close it by FIN: who closes its end, and when
+  shakedown sweep 192.0.2.0/24 -p 80 --full
+  # the first bytes that servers say, or answer to a request
   shakedown sweep 192.0.2.0/24 -p 22 --banner
+  shakedown sweep 192.0.2.0/24 -p 80 --send 'HEAD / HTTP/1.0\\r\\n\\r\\n' -j
+  # for the analyst: a column for each field
+  shakedown sweep 10.0.0.0/16 -p 443 --rate 50k --parquet sweep.parquet
   # the highest rate without loss
   shakedown sweep --targets hosts.txt --exclude-file not.txt -p 443 -r auto
   # to be continued after a kill, by the same command
@@ -277,13 +282,39 @@ Outcomes:
   refused      a RST answered: the port is closed
   unreachable  ICMP says that the host, network or port cannot be reached
   prohibited   ICMP says that a firewall forbids it
-  closed       --full: both ends sent a FIN, and both were acknowledged
-  fin-ignored  --full: the server did not close its end in time
-  reset        --full: the server reset the connection once it was open
+  With --full, --banner or --send, of connections that were open:
+  closed       both ends sent a FIN, and both were acknowledged
+  still-open   our FIN was acknowledged, and the server's own never came
+  fin-ignored  our FIN was not even acknowledged
+  reset        the server reset it
+
+What is counted:
+  An answer counts only if its acknowledgment number proves that whoever sent
+  it has seen our SYN; others are rejected, counted and named. Every target is
+  counted once: open, refused, unreachable, silent or not probed. Silence is
+  no proof: one pass cannot tell a lost SYN from a filter, --passes 2 can. A
+  time comes with how much it may be wrong. What this host itself dropped is
+  said.
+
+Order and pace:
+  All ports of all hosts in a pseudo-random order, each once; the rate is of
+  SYNs, and --max-per-host and --max-per-net bound it where it hurts. A half
+  open connection is reset at once. Sweep what you are allowed to.
+
+Signals:
+  Ctrl-C (SIGINT) stops sending, waits for late answers and ends with the
+  account. With --resume FILE the same command goes on later, also after
+  SIGKILL.
+
+Reports:
+  A terminal shows a row for each answer and the account; a pipe gets
+  HOST:PORT lines on stdout, and the account on stderr. --json, --csv and
+  --parquet have all fields; the schema is in the documentation of
+  report::sweep.
 
 Exit status:
   0  the sweep is complete, and somebody answered
-  1  nobody answered, or it was cut short
+  1  nobody answered, it was cut short, or --merge misses a part
   2  nothing could be measured: a wrong usage, an unknown name, a missing
      privilege, a disturbance by this host itself
 

@@ -112,7 +112,9 @@ pub enum Command {
     /// not grow with the number of targets. Half-open by default; with --full every connection is
     /// opened and closed by FIN. Ends with an account in which each target is open, refused,
     /// unreachable or silent, and the sum is exact.
-    #[command(after_long_help = help::SWEEP)]
+    #[command(after_long_help = help::SWEEP,
+              mut_arg("ipv4", |arg| arg.help_heading("Targets")),
+              mut_arg("ipv6", |arg| arg.help_heading("Targets")))]
     Sweep(Box<SweepArgs>),
 
     /// Be the other side: let clients connect, and show what each of them does

@@ -168,10 +168,6 @@ pub struct SweepSpaceArgs {
     #[arg(long, value_name = "FILE")]
     pub exclude_file: Option<PathBuf>,
 
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub family: FamilyArgs,
-
     /// Walk the targets in the order that N gives [default: unpredictable]
     ///
     /// Targets are taken in a pseudo-random order, each exactly once, so that no network gets them
@@ -183,7 +179,7 @@ pub struct SweepSpaceArgs {
     ///
     /// The parts of all I from 0 to N - 1, with the same targets and the same seed, are all targets,
     /// each once. --merge unites their reports and proves it.
-    #[arg(long, value_name = "I/N", requires = "seed")]
+    #[arg(long, value_name = "I/N")]
     pub shard: Option<String>,
 
     /// Note progress in FILE, and continue from it if it is there
@@ -199,8 +195,15 @@ pub struct SweepSpaceArgs {
     /// Proves that they cover the targets: the same targets, options and seed, no part missing, none
     /// twice, none unfinished.
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["hosts", "ports",
-          "target_file", "exclude", "exclude_file", "seed", "shard", "resume"])]
+          "target_file", "exclude", "exclude_file", "ipv4", "ipv6", "seed", "shard", "resume", "full",
+          "banner", "send", "no_rst", "mss", "wscale", "no_sack", "no_timestamps", "ecn", "window",
+          "rate", "max_per_host", "max_per_net", "passes", "cool_down", "deadline", "source",
+          "source_port", "interface", "ttl", "tos", "transmit", "guard"])]
     pub merge: Vec<PathBuf>,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub family: FamilyArgs,
 }
 
 /// What each target is asked.
@@ -217,7 +220,7 @@ pub struct SweepProbeArgs {
 
     /// Send TEXT once a connection is open; knows \r \n \t \0 \\ \xHH
     ///
-    /// Implies --banner. 1200 bytes at most, which go into one segment.
+    /// Implies --banner. 1208 bytes at most, which go into one segment to every host.
     #[arg(long, value_name = "TEXT")]
     pub send: Option<Payload>,
 
@@ -270,10 +273,10 @@ pub struct PaceArgs {
     ///
     /// auto finds the highest rate at which answers are not lost, and keeps looking. max is as fast
     /// as this host can send: mind the networks on the way.
-    #[arg(short, long, value_name = "RATE", default_value = "1000")]
+    #[arg(short, long, value_name = "RATE", default_value = "1000", allow_hyphen_values = true)]
     pub rate: RateArg,
 
-    /// SYNs a second to any one host at most
+    /// SYNs a second to any one host at most; the others go on
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = value::count)]
     pub max_per_host: Option<u64>,
 
@@ -282,6 +285,8 @@ pub struct PaceArgs {
     pub max_per_net: Option<u64>,
 
     /// Ask silent targets again, up to N times in all
+    ///
+    /// Finds those whose SYN or answer was lost, and tells how much gets lost: one pass cannot.
     #[arg(long, value_name = "N", default_value = "1",
           allow_negative_numbers = true, value_parser = value::passes)]
     pub passes: u8,
@@ -347,15 +352,19 @@ pub struct SweepOutputArgs {
     #[arg(long, conflicts_with_all = ["json", "plain"])]
     pub csv: bool,
 
-    /// Print HOST:PORT for each answer, one a line (the default in a pipe)
+    /// Print HOST:PORT for each answer, one a line (the default but on a terminal)
     #[arg(long, conflicts_with = "json")]
     pub plain: bool,
 
     /// Which fields of an answer to print, in this order, with commas between
+    ///
+    /// For --json, --csv and --parquet: addr, port, outcome, rtt_ns, rtt_by, rtt_error_ns, pass, ttl,
+    /// win, mss, wscale, sack, timestamps, icmp_type, icmp_code, icmp_kind, icmp_from, handshake_ns,
+    /// ack_of_fin_ns, fin_ns, banner, banner_hex, unix_ns.
     #[arg(long, value_name = "FIELDS")]
     pub fields: Option<String>,
 
-    /// Print open ports only
+    /// Print open ports only; the account at the end has all
     #[arg(long)]
     pub open_only: bool,
 

@@ -26,28 +26,26 @@ pub enum CheckpointError {
     Unreadable(#[from] serde_json::Error),
     /// Another version of this program wrote it.
     #[error(
-        "this checkpoint has format {0}; this program reads format {VERSION}: use the version that wrote it"
+        "it has format {0}; this program reads format {VERSION}: use the version that wrote it"
     )]
     OtherVersion(u32),
     /// The targets differ.
-    #[error("this checkpoint is of another sweep: other targets")]
+    #[error("it is of another sweep: other targets")]
     OtherTargets,
     /// The seed of the walk differs.
-    #[error("this checkpoint is of another sweep: its seed is {0}")]
+    #[error("it is of another sweep: its seed is {0}")]
     OtherSeed(u64),
     /// The shard differs.
-    #[error("this checkpoint is of another sweep: its shard is {}/{}", .0.index, .0.count)]
+    #[error("it is of another sweep: its shard is {}/{}", .0.index, .0.count)]
     OtherShard(ShardOf),
     /// Options that change what is sent or recorded differ.
-    #[error(
-        "this checkpoint is of another sweep: other options that change what is sent or recorded"
-    )]
+    #[error("it is of another sweep: other options that change what is sent or recorded")]
     OtherOptions,
     /// The positions, passes or block size differ.
-    #[error("this checkpoint is of another sweep: other {0}")]
+    #[error("it is of another sweep: other {0}")]
     OtherPlan(&'static str),
     /// It contradicts itself.
-    #[error("this checkpoint is damaged: {0}")]
+    #[error("it is damaged: {0}")]
     Damaged(&'static str),
 }
 

@@ -95,7 +95,7 @@ pub enum HostError {
     TooLong(usize),
     #[error("it is no text: write addresses in UTF-8 or ASCII, one to a line")]
     NotText,
-    #[error("'{text}' is not at any host: {block} never answers; leave it out")]
+    #[error("'{text}' has no host that could answer: {block} is no place for hosts; leave it out")]
     Reserved { text: String, block: &'static Block },
     #[error("'{text}' is an IPv4 address in IPv6 clothes: write {instead}")]
     Mapped { text: String, instead: Ipv4Addr },

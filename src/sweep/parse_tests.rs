@@ -174,7 +174,7 @@ fn only_what_is_all_reserved_is_refused() {
     }
     assert_eq!(
         probed("224.0.0.0/8").unwrap_err(),
-        "'224.0.0.0/8' is not at any host: 224.0.0.0/4 (multicast, RFC 5771) never answers; leave it out"
+        "'224.0.0.0/8' has no host that could answer: 224.0.0.0/4 (multicast, RFC 5771) is no place for hosts; leave it out"
     );
     assert_eq!(
         probed("::ffff:192.0.2.1").unwrap_err(),

@@ -49,9 +49,12 @@ pub(super) fn asked_for(args: &SweepArgs) -> anyhow::Result<Asked> {
     let hosts = reader.hosts(args)?;
     let excluded = reader.excluded(args)?;
     let all = hosts.count();
-    ensure!(all > 0, reader.nothing());
+    ensure!(all > 0, reader.nothing(args));
     let hosts = hosts.without(&excluded);
-    ensure!(!hosts.is_empty(), "no host is left to sweep: all {all} are excluded");
+    ensure!(
+        !hosts.is_empty(),
+        "no host is left to sweep: every one of the {all} named is excluded"
+    );
     let (hosts, cut) = reserved::cut(&hosts);
     let mut remarks = reader.remarks;
     if !cut.is_empty() {
@@ -221,7 +224,7 @@ impl Reader {
     }
 
     /// Why there is no host.
-    fn nothing(&self) -> String {
+    fn nothing(&self, args: &SweepArgs) -> String {
         if self.other_family > 0 {
             let (option, other) = match self.family {
                 Family::V6 => ("-6", "IPv4"),
@@ -229,6 +232,10 @@ impl Reader {
             };
             return format!("all hosts are {other} addresses: leave out {option}");
         }
-        "there is no host in the list".to_owned()
+        let list = match &args.space.target_file {
+            Some(path) if path.as_os_str() != "-" => shown(path),
+            _ => "standard input".to_owned(),
+        };
+        format!("{list} names no host: write them as in 192.0.2.0/24, here or with --targets FILE")
     }
 }

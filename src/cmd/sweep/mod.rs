@@ -16,7 +16,7 @@ use self::hosts::Asked;
 use self::outputs::Outputs;
 use self::state::{Notes, State};
 use self::way::{Opened, Ways, random_u64};
-use super::{Environment, ExitStatus, complain};
+use super::{Environment, ExitStatus, complain, file};
 use crate::cli::value::Choice;
 use crate::cli::{RateArg, SweepArgs};
 use crate::event::{SweepEnd, SweepMethod, SweepRate, SweepRun, SweepShard};
@@ -55,6 +55,10 @@ pub fn run(args: &SweepArgs, environment: &Environment) -> anyhow::Result<ExitSt
     }
     let mut asked = hosts::asked_for(args)?;
     let shard = args.space.shard.as_deref().map(str::parse::<Shard>).transpose()?;
+    ensure!(
+        shard.is_none() || args.space.seed.is_some(),
+        "--shard needs --seed N, the same for all shards: they are parts of one order"
+    );
     outputs::fields(args, outputs::form(args, environment))?;
     let config = conversation(args)?;
     let ways = way::find(&mut asked, args)?;
@@ -113,7 +117,9 @@ impl Plan {
         };
         let secret = match &state {
             Some(state) => {
-                state.checkpoint.check(&identity)?;
+                let name = path.map(file::shown).unwrap_or_default();
+                let check = state.checkpoint.check(&identity);
+                check.with_context(|| format!("cannot continue from {name}"))?;
                 state.checkpoint.secret.0
             }
             None => {

@@ -122,12 +122,19 @@ pub(super) fn open(
         } else {
             Box::new(io::stderr())
         };
-        all.push(SweepSummary::new(beside, style));
+        let columns = terminal_size::terminal_size_of(io::stderr());
+        let width = match columns.filter(|_| !environment.stdout_is_terminal) {
+            // In a pipe the terminal is where the errors go.
+            Some((width, _)) => style.width.min(usize::from(width.0)),
+            None => style.width,
+        };
+        all.push(SweepSummary::new(beside, Style { width, ..style }));
     }
     if !output.quiet && environment.stderr_is_terminal && !environment.dumb {
         let columns =
             || terminal_size::terminal_size_of(io::stderr()).map(|(width, _)| usize::from(width.0));
-        fan.push(SweepWithProgress::new(all, io::stderr(), columns));
+        let piped = output.output.is_none() && !environment.stdout_is_terminal;
+        fan.push(SweepWithProgress::new(all, io::stderr(), columns).piped(piped));
     } else {
         fan.push(all);
     }

@@ -11,7 +11,7 @@ use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::cmd::file::shown;
-use crate::sweep::checkpoint::{Checkpoint, CheckpointError, Held, Identity, Secret};
+use crate::sweep::checkpoint::{Checkpoint, Held, Identity, Secret};
 use crate::sweep::engine::{Keeper, Tally};
 use crate::time::{Instant, nanos_of};
 
@@ -44,8 +44,7 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Option<State>> {
         return Ok(None);
     }
     let state: State = serde_json::from_slice(&text)
-        .map_err(CheckpointError::from)
-        .with_context(|| format!("{name} notes no progress of a sweep"))?;
+        .with_context(|| format!("{name} notes no progress of a sweep, or is damaged"))?;
     Ok(Some(state))
 }
 

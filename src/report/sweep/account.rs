@@ -79,7 +79,7 @@ fn targets(page: &mut Page, run: Option<&SweepRun>, end: &SweepEnd) {
         let line = vec![
             Span::plain(format!("  {count:>columns$}  ")),
             Span::new(format!("{name:<11}"), paint),
-            Span::plain(format!("  {share:>7}")),
+            Span::plain(format!("  {share:>8}")),
         ];
         let detail = match name {
             "open" => closes(account),
@@ -129,10 +129,11 @@ fn share(count: u64, total: u64) -> String {
     if total == 0 {
         return String::new();
     }
-    let tenths = u128::from(count) * 1000 / u128::from(total);
+    let tenths = (u128::from(count) * 1000 + u128::from(total) / 2) / u128::from(total);
     match (count, tenths) {
         (0, _) => "0 %".to_owned(),
         (_, 0) => "< 0.1 %".to_owned(),
+        (_, 1000) if count < total => "> 99.9 %".to_owned(),
         (_, 1000) => "100 %".to_owned(),
         _ => format!("{}.{} %", tenths / 10, tenths % 10),
     }
@@ -206,7 +207,7 @@ fn strays(page: &mut Page, end: &SweepEnd) {
     }
     if end.late > 0 {
         let text = format!(
-            "{} too late: their targets had been given up and count as silent",
+            "{} too late: targets that had been silent until then count as silent",
             units::count(end.late, "answer")
         );
         page.say(&text, Paint::Warn);
@@ -293,7 +294,7 @@ fn notes(page: &mut Page, end: &SweepEnd) {
         let text = match end.account.not_probed {
             0 => "interrupted while late answers were waited for".to_owned(),
             left => format!(
-                "interrupted: {} not probed; --resume continues where it stopped",
+                "interrupted: {} not probed; with --resume FILE a sweep can be continued",
                 units::count(left, "target")
             ),
         };

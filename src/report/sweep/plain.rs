@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{BUFFER, ink};
 use crate::event::{Found, SweepEnd, SweepOutcome, SweepRun, SweepSink};
 use crate::report::human::Style;
-use crate::report::human::paint::{Paint, Span, blank, cut, render};
+use crate::report::human::paint::{Paint, Span, blank, cut, render, width};
 use crate::report::sanitize;
 use crate::report::units;
 
@@ -102,7 +102,13 @@ impl<W: Write> SweepRows<W> {
         let rtt = nanos.map(|nanos| units::column(nanos, self.style.unicode));
         spans.push(Span::plain(format!("{:>1$}", rtt.unwrap_or_default(), units::COLUMN)));
         spans.extend(self.details(found).into_iter().flat_map(|detail| [blank(2), detail]));
-        let line = render(&cut(spans, self.style.width.max(40)), self.style.color);
+        let columns = self.style.width.max(40);
+        if width(&spans) > columns {
+            let mark = if self.style.unicode { "…" } else { "..." };
+            spans = cut(spans, columns - mark.chars().count());
+            spans.push(Span::new(mark, Paint::Dim));
+        }
+        let line = render(&spans, self.style.color);
         format!("{line}\n")
     }
 
@@ -110,22 +116,23 @@ impl<W: Write> SweepRows<W> {
         let unicode = self.style.unicode;
         let shown = |nanos: u64| units::duration(Duration::from_nanos(nanos), unicode);
         let mut details = Vec::new();
-        let phases = [("ack of FIN", found.phases.ack_of_fin), ("their FIN", found.phases.fin)];
-        for (name, nanos) in phases {
-            details.extend(nanos.map(|nanos| format!("{name} {}", shown(nanos))));
-        }
         if let Some(icmp) = found.icmp {
             details.push(format!("says {}", icmp.by));
         }
         details.extend(found.pass.filter(|pass| *pass > 1).map(|pass| format!("pass {pass}")));
-        let mut details = details.into_iter().map(|text| Span::new(text, Paint::Dim));
-        let mut details: Vec<Span> = details.by_ref().collect();
+        let dim = |text| Span::new(text, Paint::Dim);
+        let mut details: Vec<Span> = details.into_iter().map(dim).collect();
         details.extend(
             found
                 .banner
                 .as_deref()
                 .map(|banner| Span::plain(sanitize::bytes(banner, self.style.charset()))),
         );
+        // Last, for they are many columns: what they take from our FIN.
+        let phases = [("ack", found.phases.ack_of_fin), ("FIN", found.phases.fin)];
+        for (name, nanos) in phases {
+            details.extend(nanos.map(|nanos| dim(format!("{name} {}", shown(nanos)))));
+        }
         details
     }
 }

@@ -31,6 +31,10 @@ pub struct SweepWithProgress<'a, W> {
     drawn: bool,
     drawn_at: Option<Instant>,
     kept: u32,
+    /// Whether another program writes what the report tells, maybe to the same terminal.
+    piped: bool,
+    /// Whether the line is to be drawn once that program has written.
+    owed: bool,
 }
 
 impl<'a, W: Write> SweepWithProgress<'a, W> {
@@ -48,7 +52,16 @@ impl<'a, W: Write> SweepWithProgress<'a, W> {
             drawn: false,
             drawn_at: None,
             kept: 0,
+            piped: false,
+            owed: false,
         }
+    }
+
+    /// The same for a report that another program reads. That may write to this terminal, a moment
+    /// later: the line stays away until the next progress, and what is new then waits for the one after.
+    #[must_use]
+    pub fn piped(self, piped: bool) -> Self {
+        Self { piped, ..self }
     }
 
     /// The writer, for whoever wants what was written to memory.
@@ -77,10 +90,13 @@ impl<'a, W: Write> SweepWithProgress<'a, W> {
 
     /// Lets the report say what it has kept.
     fn show(&mut self) -> io::Result<()> {
+        self.owed = self.piped && self.kept > 0;
         self.kept = 0;
         self.erase();
         let shown = self.report.flush();
-        self.draw();
+        if !self.owed {
+            self.draw();
+        }
         shown
     }
 }
@@ -103,6 +119,11 @@ impl<W: Write> SweepSink for SweepWithProgress<'_, W> {
         }
         self.drawn_at = Some(progress.now);
         self.line = line(progress);
+        if std::mem::take(&mut self.owed) {
+            self.erase();
+            self.draw();
+            return Ok(());
+        }
         self.show()
     }
 

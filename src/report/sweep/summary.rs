@@ -86,9 +86,19 @@ fn header(run: &SweepRun, style: &Style) -> Lines {
         units::count(run.ports.into(), "port"),
     );
     words.push(Span::new(space, Paint::Bold));
-    words.extend(facts(run, style).into_iter().map(Span::plain));
+    for fact in facts(run, style) {
+        // What is short stays together.
+        if fact.len() > TOGETHER {
+            words.extend(fact.split(' ').map(Span::plain));
+        } else {
+            words.push(Span::plain(fact));
+        }
+    }
     hang(wrap(words, " ", style.columns() - 2), 2)
 }
+
+/// Columns of a fact that is not broken.
+const TOGETHER: usize = 60;
 
 fn facts(run: &SweepRun, style: &Style) -> Vec<String> {
     let mut facts = Vec::new();

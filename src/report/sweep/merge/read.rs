@@ -111,7 +111,10 @@ impl<'a> Lines<'a> {
     }
 
     fn parse<'l, T: Deserialize<'l>>(&self, line: &'l [u8]) -> Result<T, String> {
-        serde_json::from_slice(line).map_err(|error| self.broken(&error.to_string()))
+        serde_json::from_slice(line).map_err(|error| {
+            // There is but one line.
+            self.broken(&error.to_string().replace(" at line 1 column ", " in column "))
+        })
     }
 
     fn broken(&self, why: &str) -> String {
