@@ -270,7 +270,7 @@ Examples:
   # for the analyst: a column for each field
   shakedown sweep 10.0.0.0/16 -p 443 --rate 50k --parquet sweep.parquet
   # the highest rate without loss
-  shakedown sweep --targets hosts.txt --exclude-file not.txt -p 443 -r auto
+  shakedown sweep --targets hosts.txt --exclude-file never.txt -p 443 -r auto
   # to be continued after a kill, by the same command
   shakedown sweep 10.0.0.0/8 -p 443 --rate 100k -j -o out.json --resume state
   # on four machines, and the proof that together they are all
