@@ -428,11 +428,10 @@ impl<'a, S: SweepSink> Listener<'a, S> {
                 self.shared.batch_nanos() + nanos_of(StampClock::RESOLUTION),
             ),
             None => {
-                let (sent, error) = self.shared.books().sent_at(position, once)?;
+                let (sent, error) = self.shared.books().sent_at(position, once, at)?;
                 (sent, RttBy::Log, nanos_of(error))
             }
         };
-        // Before the batch was noted in the log: an answer that was there at once.
         let nanos = nanos_of(at.since(sent));
         Some(SweepRtt { nanos, by, error_nanos: error + ARRIVAL_ERROR })
     }
