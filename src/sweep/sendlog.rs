@@ -47,13 +47,27 @@ pub struct SendLog {
     old: VecDeque<Line>,
     /// Lines in the newest of the old ones.
     joined: u32,
+    /// What was drawn last and is about to leave.
+    drawn: Option<Line>,
 }
 
 impl SendLog {
     /// A log of so many lines of each kind, from 1.
     #[must_use]
     pub fn new(lines: usize) -> Self {
-        Self { lines: lines.max(1), recent: VecDeque::new(), old: VecDeque::new(), joined: JOINED }
+        Self {
+            lines: lines.max(1),
+            recent: VecDeque::new(),
+            old: VecDeque::new(),
+            joined: JOINED,
+            drawn: None,
+        }
+    }
+
+    /// Positions of the first pass are about to leave, for the first time, and not before `now`: an
+    /// answer may be here sooner than the note that they have left.
+    pub fn expect(&mut self, first: u64, last: u64, now: Instant) {
+        self.drawn = (first <= last).then_some(Line { first, last, began: now, ended: now });
     }
 
     /// A batch of the first pass was sent: positions from `first` to `last` in ascending order, not
@@ -88,19 +102,34 @@ impl SendLog {
         self.joined = 1;
     }
 
-    /// When the SYN to `position` left, and by how much that may be wrong. `once` says that it left
-    /// only once ([`Credit::First`](super::ledger::Credit::First)): which of several SYNs was
-    /// answered nobody knows (Karn's rule), and then there is no time.
+    /// When the SYN to `position` left, whose answer came at `heard`, and by how much that may be
+    /// wrong. `once` says that it left only once
+    /// ([`Credit::First`](super::ledger::Credit::First)): which of several SYNs was answered nobody
+    /// knows (Karn's rule), and then there is no time.
     #[must_use]
-    pub fn lookup(&self, position: u64, once: bool) -> Option<(Instant, Duration)> {
+    pub fn lookup(&self, position: u64, once: bool, heard: Instant) -> Option<(Instant, Duration)> {
         if !once {
             return None;
         }
+        self.noted(position).or_else(|| self.under_way(position, heard))
+    }
+
+    /// By the line of its batch.
+    fn noted(&self, position: u64) -> Option<(Instant, Duration)> {
         let is_old = self.recent.front().is_none_or(|line| position < line.first);
         let lines = if is_old { &self.old } else { &self.recent };
         let after = lines.partition_point(|line| line.first <= position);
         let line = lines.get(after.checked_sub(1)?)?;
         (position <= line.last).then(|| line.time_of(position))
+    }
+
+    /// Of a batch that has left and is not noted yet: after it was drawn, and after the batch before
+    /// it, but not after its answer.
+    fn under_way(&self, position: u64, heard: Instant) -> Option<(Instant, Duration)> {
+        let drawn = self.drawn.filter(|drawn| (drawn.first..=drawn.last).contains(&position))?;
+        let before = self.recent.back().filter(|line| line.last < position);
+        let began = before.map_or(drawn.began, |line| line.ended.max(drawn.began)).min(heard);
+        Some(Line { first: position, last: position, began, ended: heard }.time_of(position))
     }
 }
 
@@ -109,6 +138,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// After all answers.
+    const END: Instant = Instant::from_nanos(u64::MAX);
+
     #[test]
     fn a_position_lies_within_its_batch() {
         let at = Instant::from_nanos;
@@ -116,17 +148,41 @@ mod tests {
         log.note(100, 109, at(1000), at(2000));
         log.note(120, 120, at(3000), at(3010));
         let nanos = Duration::from_nanos;
-        assert_eq!(log.lookup(100, true), Some((at(1050), nanos(950))));
-        assert_eq!(log.lookup(109, true), Some((at(1950), nanos(950))));
-        assert_eq!(log.lookup(104, true), Some((at(1450), nanos(550))));
-        assert_eq!(log.lookup(120, true), Some((at(3005), nanos(5))));
-        assert_eq!(log.lookup(104, false), None, "which of its SYNs?");
+        assert_eq!(log.lookup(100, true, END), Some((at(1050), nanos(950))));
+        assert_eq!(log.lookup(109, true, END), Some((at(1950), nanos(950))));
+        assert_eq!(log.lookup(104, true, END), Some((at(1450), nanos(550))));
+        assert_eq!(log.lookup(120, true, END), Some((at(3005), nanos(5))));
+        assert_eq!(log.lookup(104, false, END), None, "which of its SYNs?");
         for position in [0, 99, 110, 119, 121, u64::MAX] {
-            assert_eq!(log.lookup(position, true), None, "{position}");
+            assert_eq!(log.lookup(position, true, END), None, "{position}");
         }
         // Sent again after a resume: the log keeps what it has.
         log.note(100, 109, at(9000), at(9001));
-        assert_eq!(log.lookup(100, true), Some((at(1050), nanos(950))));
+        assert_eq!(log.lookup(100, true, END), Some((at(1050), nanos(950))));
+    }
+
+    #[test]
+    fn an_answer_that_is_sooner_than_the_note_has_bounds_of_its_own() {
+        let (at, nanos) = (Instant::from_nanos, Duration::from_nanos);
+        let mut log = SendLog::new(8);
+        log.expect(100, 131, at(1000));
+        assert_eq!(log.lookup(100, true, at(1400)), Some((at(1200), nanos(200))));
+        log.note(100, 115, at(1000), at(2000));
+        assert_eq!(
+            log.lookup(116, true, at(2600)),
+            Some((at(2300), nanos(300))),
+            "after the batch"
+        );
+        assert_eq!(log.lookup(115, true, at(2600)), Some((at(1968), nanos(968))), "as noted");
+        for position in [99, 132] {
+            assert_eq!(log.lookup(position, true, at(2600)), None, "{position}");
+        }
+        assert_eq!(log.lookup(116, false, at(2600)), None, "which of its SYNs?");
+        log.note(116, 131, at(2000), at(3000));
+        assert_eq!(log.lookup(131, true, at(9000)), Some((at(2968), nanos(968))));
+        // The clock of an arrival is another one, and may be behind.
+        log.expect(132, 140, at(5000));
+        assert_eq!(log.lookup(132, true, at(4990)), Some((at(4990), nanos(0))));
     }
 
     proptest! {
@@ -150,7 +206,7 @@ mod tests {
             }
             let mut found = 0;
             for (position, when) in &sent {
-                if let Some((at, error)) = log.lookup(*position, true) {
+                if let Some((at, error)) = log.lookup(*position, true, END) {
                     found += 1;
                     let off = at.signed_nanos_since(Instant::from_nanos(*when)).unsigned_abs();
                     prop_assert!(u128::from(off) <= error.as_nanos());
@@ -158,7 +214,7 @@ mod tests {
             }
             prop_assert!(log.recent.len() <= lines && log.old.len() <= lines);
             // The newest are there, and nothing is forgotten before it has to be.
-            prop_assert!(log.lookup(position - 1, true).is_some());
+            prop_assert!(log.lookup(position - 1, true, END).is_some());
             prop_assert!(found == sent.len() || log.old.len() == lines);
         }
     }

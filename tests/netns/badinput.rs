@@ -36,7 +36,7 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 /// One line on stderr that names `words`, exit status 2, and nothing that looks like a crash.
-fn ensure_one_line(finished: &Finished, words: &[&str]) -> Result<()> {
+pub(crate) fn ensure_one_line(finished: &Finished, words: &[&str]) -> Result<()> {
     finished.expect_status(2)?;
     let lines = finished.stderr.trim_end().lines().count();
     ensure!(lines == 1, "wanted one line: {}", finished.account());

@@ -19,6 +19,10 @@ impl Forger {
             Socket::new(Domain::for_address(to), Type::RAW, Some(Protocol::TCP))
                 .context("raw socket")
         })?;
+        if from.is_ipv6() {
+            // It may be an address by a route alone, which IPv6 counts among others' only here.
+            socket.set_freebind_v6(true)?;
+        }
         socket.bind(&SocketAddr::new(from.ip(), 0).into())?;
         Ok(Self { socket, from, to })
     }

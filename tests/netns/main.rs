@@ -32,6 +32,14 @@ mod snapshot;
 mod sniffer;
 mod sockets;
 mod stacks;
+mod sweep;
+mod sweep_full;
+mod sweep_hostile;
+mod sweep_limits;
+mod sweep_loss;
+mod sweep_resume;
+mod sweep_shards;
+mod sweep_ways;
 mod truth;
 mod tshark;
 mod tun;
@@ -94,6 +102,14 @@ fn main() -> ExitCode {
         rtt_faults::cases(),
         rtt_capture::cases(),
         stacks::cases(),
+        sweep::cases(),
+        sweep_full::cases(),
+        sweep_hostile::cases(),
+        sweep_limits::cases(),
+        sweep_loss::cases(),
+        sweep_resume::cases(),
+        sweep_shards::cases(),
+        sweep_ways::cases(),
     ];
     let trials =
         cases.into_iter().flatten().map(|case| trial(case, refusal.clone(), required, &not_run));

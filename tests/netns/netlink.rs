@@ -18,6 +18,10 @@ const NLMSG_ERROR: u16 = 2;
 
 const RTM_NEWLINK: u16 = 16;
 const RTM_NEWADDR: u16 = 20;
+const RTM_NEWROUTE: u16 = 24;
+const RTA_DST: u16 = 1;
+const RTA_GATEWAY: u16 = 5;
+const RTA_OIF: u16 = 4;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_NET_NS_FD: u16 = 28;
@@ -186,10 +190,7 @@ pub(crate) fn await_carrier(name: &str) -> Result<()> {
 
 /// Gives an interface of this thread's namespace an address, usable at once.
 pub(crate) fn add_address(name: &str, address: IpAddr, prefix: u8) -> Result<()> {
-    let (family, bytes) = match address {
-        IpAddr::V4(v4) => (2u8, v4.octets().to_vec()),
-        IpAddr::V6(v6) => (10u8, v6.octets().to_vec()),
-    };
+    let (family, bytes) = family_and_octets(address);
     let mut fixed = vec![family, prefix, 0, 0];
     fixed.extend(index_of(name)?.to_ne_bytes());
     let body = Body::fixed(&fixed)
@@ -199,6 +200,41 @@ pub(crate) fn add_address(name: &str, address: IpAddr, prefix: u8) -> Result<()>
     request(protocols::NETLINK_ROUTE, RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE_EXCL, &body)
         .with_context(|| format!("cannot give {name} the address {address}"))?;
     Ok(())
+}
+
+/// Where a route of this thread's namespace leads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum To {
+    /// To this router.
+    Gateway(IpAddr),
+    /// To this host, which has all addresses of the network without being given each (AnyIP).
+    Here,
+}
+
+/// Adds a route to a network.
+pub(crate) fn add_route(network: IpAddr, prefix: u8, to: To) -> Result<()> {
+    const MAIN: (u8, u8, u8) = (254, 0, 1);
+    const LOCAL: (u8, u8, u8) = (255, 254, 2);
+    const STATIC: u8 = 4;
+    let (family, bytes) = family_and_octets(network);
+    let (table, scope, kind) = if to == To::Here { LOCAL } else { MAIN };
+    let mut fixed = vec![family, prefix, 0, 0, table, STATIC, scope, kind];
+    fixed.extend(0u32.to_ne_bytes());
+    let body = Body::fixed(&fixed).attribute(RTA_DST, &bytes);
+    let body = match to {
+        To::Gateway(router) => body.attribute(RTA_GATEWAY, &family_and_octets(router).1),
+        To::Here => body.attribute(RTA_OIF, &index_of("lo")?.to_ne_bytes()),
+    };
+    request(protocols::NETLINK_ROUTE, RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE_EXCL, &body)
+        .with_context(|| format!("cannot route {network}/{prefix} {to:?}"))?;
+    Ok(())
+}
+
+fn family_and_octets(address: IpAddr) -> (u8, Vec<u8>) {
+    match address {
+        IpAddr::V4(v4) => (2, v4.octets().to_vec()),
+        IpAddr::V6(v6) => (10, v6.octets().to_vec()),
+    }
 }
 
 /// Makes the kernel finish every checksum before it hands a packet to this interface, so that a

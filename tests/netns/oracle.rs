@@ -114,6 +114,12 @@ impl Oracle {
         Ok(self.moves.iter().filter(of_client).copied().collect())
     }
 
+    /// Moves of all connections, so far.
+    pub(crate) fn all_moves(&mut self) -> Result<&[Move]> {
+        self.refresh()?;
+        Ok(&self.moves)
+    }
+
     /// The states of the server's end of the connection from `client_port`, in RFC terms, from
     /// LISTEN to where it rests. Waits until the socket is gone or in TIME-WAIT.
     pub(crate) fn path(&mut self, client_port: u16) -> Result<Vec<&'static str>> {

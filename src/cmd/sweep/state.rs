@@ -59,8 +59,6 @@ pub(super) struct Notes {
     began: Instant,
     before: Duration,
     now: fn() -> Instant,
-    /// Set for the last note.
-    pub(super) finished: bool,
 }
 
 impl Notes {
@@ -86,19 +84,19 @@ impl Notes {
             .and_then(|_| fs::remove_file(&part))
             .with_context(|| format!("cannot note progress beside {name}"))?;
         let path = path.to_owned();
-        Ok(Self { path, part, sweep, secret, written, began: now(), before, now, finished: false })
+        Ok(Self { path, part, sweep, secret, written, began: now(), before, now })
     }
 }
 
 impl Keeper for Notes {
-    fn keep(&mut self, ledger: Held, tally: &Tally) -> io::Result<()> {
+    fn keep(&mut self, ledger: Held, tally: &Tally, finished: bool) -> io::Result<()> {
         let written = self.written.load(Ordering::Relaxed);
         let elapsed = self.before + (self.now)().since(self.began);
         let state = State {
             checkpoint: Checkpoint::new(self.sweep, self.secret, written, ledger),
             tally: tally.clone(),
             elapsed_ns: nanos_of(elapsed),
-            finished: self.finished,
+            finished,
         };
         let name = shown(&self.path);
         let failed = |error: io::Error| {

@@ -428,7 +428,7 @@ impl<'a, S: SweepSink> Listener<'a, S> {
                 self.shared.batch_nanos() + nanos_of(StampClock::RESOLUTION),
             ),
             None => {
-                let (sent, error) = self.shared.books().sent_at(position, once)?;
+                let (sent, error) = self.shared.books().sent_at(position, once, at)?;
                 (sent, RttBy::Log, nanos_of(error))
             }
         };

@@ -47,6 +47,8 @@ use crate::time::Instant;
 
 /// The longest that is listened without looking around.
 const GLANCE: Duration = Duration::from_millis(20);
+/// What was found is told after this long at the latest.
+const FLUSH: Duration = Duration::from_millis(50);
 /// From one report of progress to the next.
 const PROGRESS: Duration = Duration::from_millis(200);
 /// From one checkpoint to the next: so much is probed again after a kill.
@@ -65,11 +67,17 @@ pub enum Rate {
 
 /// Keeps how far a sweep has come.
 pub trait Keeper {
-    /// Keeps this, replacing what was kept before. Everything that was told has been flushed.
+    /// Keeps this, replacing what was kept before. Everything that was told has been flushed; the
+    /// last words, too, where it is `finished`.
     ///
     /// # Errors
     /// It cannot be kept.
-    fn keep(&mut self, ledger: super::checkpoint::Held, tally: &Tally) -> io::Result<()>;
+    fn keep(
+        &mut self,
+        ledger: super::checkpoint::Held,
+        tally: &Tally,
+        finished: bool,
+    ) -> io::Result<()>;
 }
 
 /// What a sweep works with.
@@ -152,6 +160,7 @@ pub fn sweep<S: SweepSink>(
         interrupted: false,
         cut: false,
         drops: 0,
+        next_flush: start,
         next_progress: start,
         next_checkpoint: start + CHECKPOINT,
         last: (start, 0),
@@ -217,6 +226,7 @@ struct Work<'a, 's, S> {
     /// No more SYNs: by the user, the deadline, or because nobody reads.
     cut: bool,
     drops: u64,
+    next_flush: Instant,
     next_progress: Instant,
     next_checkpoint: Instant,
     /// When the rate was last looked at, and SYNs sent until then.
@@ -273,7 +283,9 @@ impl<S: SweepSink> Work<'_, '_, S> {
                 self.interrupted = true;
                 self.cut_short(now);
             }
-            if collected.packets == 0 {
+            // At once where there is time, and never much later: somebody reads along.
+            if collected.packets == 0 || now >= self.next_flush {
+                self.next_flush = now + FLUSH;
                 self.listener.sink.flush()?;
             }
             if self.look_around(now)? {
@@ -304,12 +316,12 @@ impl<S: SweepSink> Work<'_, '_, S> {
         let over = if self.cut {
             let cool = self.shared.books().ledger.is_cool(now);
             if cool {
-                self.keep(now)?;
+                self.keep(now, false)?;
             }
             cool
         } else {
             if now >= self.next_checkpoint {
-                self.keep(now)?;
+                self.keep(now, false)?;
             }
             self.shared.books().ledger.expire(now, Marks::NONE, &mut |_, _| {});
             self.shared.is_finished() && self.listener.flights.is_empty()
@@ -321,7 +333,7 @@ impl<S: SweepSink> Work<'_, '_, S> {
             self.listener.give_all_up()?;
             self.listener.ask();
             if !self.cut {
-                self.keep(now)?;
+                self.keep(now, false)?;
             }
         }
         Ok(over)
@@ -355,12 +367,12 @@ impl<S: SweepSink> Work<'_, '_, S> {
     }
 
     /// Keeps how far it has come, once all that was told is written.
-    fn keep(&mut self, now: Instant) -> io::Result<()> {
+    fn keep(&mut self, now: Instant, finished: bool) -> io::Result<()> {
         self.next_checkpoint = now + CHECKPOINT;
         let Some(keeper) = &mut self.keeper else { return Ok(()) };
         self.listener.sink.flush()?;
         let held = self.shared.books().ledger.held();
-        keeper.keep(held, &self.listener.tally)
+        keeper.keep(held, &self.listener.tally, finished)
     }
 
     fn progress(&mut self, now: Instant) -> io::Result<()> {
@@ -441,6 +453,10 @@ impl<S: SweepSink> Work<'_, '_, S> {
         });
         self.listener.sink.end(&end)?;
         self.listener.sink.flush()?;
+        if !self.cut {
+            // After the last words: whoever is killed before them says them when it goes on.
+            self.keep((self.now)(), true)?;
+        }
         Ok(end)
     }
 }

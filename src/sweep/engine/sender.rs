@@ -134,7 +134,7 @@ impl<'a> Sender<'a> {
             if room == 0 {
                 return Ok(Rest::Until(self.parking.next_at().unwrap_or(now + HELD)));
             }
-            let next = self.shared.books().ledger.draw(now, room, &mut self.drawn);
+            let next = self.shared.books().draw(self.number, now, room, &mut self.drawn);
             match next {
                 // Taken from the end.
                 Next::Drawn => self.drawn.reverse(),
@@ -340,7 +340,7 @@ impl Sender<'_> {
         let (mut sent, mut spent) = (0, Duration::ZERO);
         while sent < frames {
             let now = (self.now)();
-            let next = self.shared.books().ledger.draw(now, BATCH, &mut self.drawn);
+            let next = self.shared.books().draw(self.number, now, BATCH, &mut self.drawn);
             if next != Next::Drawn {
                 break;
             }

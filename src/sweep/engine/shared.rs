@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::net::SendTrouble;
 use crate::sweep::ledger::Ledger;
+use crate::sweep::plan::{Draw, Next};
 use crate::sweep::sendlog::SendLog;
 use crate::sweep::space::Target;
 use crate::time::Instant;
@@ -33,8 +34,30 @@ pub(super) struct Books {
 
 impl Books {
     /// When the SYN to `position` left, and by how much that may be wrong: see [`SendLog::lookup`].
-    pub(super) fn sent_at(&self, position: u64, once: bool) -> Option<(Instant, Duration)> {
-        self.logs.iter().find_map(|log| log.lookup(position, once))
+    pub(super) fn sent_at(
+        &self,
+        position: u64,
+        once: bool,
+        heard: Instant,
+    ) -> Option<(Instant, Duration)> {
+        self.logs.iter().find_map(|log| log.lookup(position, once, heard))
+    }
+
+    /// Draws for the sender of this number: see [`Ledger::draw`].
+    pub(super) fn draw(
+        &mut self,
+        sender: usize,
+        now: Instant,
+        room: usize,
+        out: &mut Vec<Draw>,
+    ) -> Next {
+        let next = self.ledger.draw(now, room, out);
+        let mut fresh = out.iter().filter(|draw| draw.pass == 1);
+        if let Some((log, first)) = self.logs.get_mut(sender).zip(fresh.next()) {
+            let last = fresh.next_back().unwrap_or(first);
+            log.expect(first.position, last.position, now);
+        }
+        next
     }
 }
 
