@@ -74,6 +74,9 @@ pub(super) fn find(asked: &mut Asked, args: &SweepArgs) -> anyhow::Result<Ways> 
     // Whose address it is, the routing table knows.
     let spare = match route_to(first, &options(wanted)) {
         Err(RouteError::SourceNotOurs(address)) => Some(address),
+        Err(error @ (RouteError::NoSuchInterface(_) | RouteError::InterfaceDown(_))) => {
+            return Err(error.into());
+        }
         _ => None,
     };
     let options = options(wanted.filter(|_| spare.is_none()));
