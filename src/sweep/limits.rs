@@ -70,13 +70,19 @@ impl Limits {
         if earliest > now {
             return Err(earliest);
         }
+        self.left(addr, now);
+        Ok(())
+    }
+
+    /// A SYN to `addr` that was taken has left by now, which may be a while after: the next waits for a
+    /// whole interval from here.
+    pub fn left(&mut self, addr: IpAddr, now: Instant) {
         if let Some(table) = &mut self.hosts {
             table.take(host_of(addr), now);
         }
         if let Some(table) = &mut self.nets {
             table.take(net_of(addr), now);
         }
-        Ok(())
     }
 
     /// A place in the line of those that wait for `addr`: a time at which it is worth asking again,

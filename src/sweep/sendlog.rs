@@ -5,16 +5,22 @@
 //! proportion; the error stated is the distance to the farther of the two and cannot be exceeded.
 //! Lines that grow old are joined, sixteen to one, and their errors grow; at last they are forgotten.
 //!
+//! Where limits hold SYNs back, they leave in another order than they were drawn in. Then each of the
+//! last 2^16 is remembered by itself.
+//!
 //! At the defaults that is 2^15 lines of 32 octets, twice: 2 MiB. At a million SYNs a second in
 //! batches of 16 the exact lines reach back half a second, the joined ones 8 s.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use crate::time::Instant;
 
 /// Lines kept as they are at the default, and again as many that are joined.
 pub const LINES: usize = 1 << 15;
+
+/// SYNs that are remembered each by itself at the default.
+pub const SINGLES: usize = 1 << 16;
 
 /// Lines that are joined to one when they grow old.
 const JOINED: u32 = 16;
@@ -49,6 +55,17 @@ pub struct SendLog {
     joined: u32,
     /// What was drawn last and is about to leave.
     drawn: Option<Line>,
+    /// In place of all lines.
+    singles: Option<Singles>,
+}
+
+/// When each of the last SYNs left, in whatever order.
+#[derive(Clone, Debug)]
+struct Singles {
+    most: usize,
+    /// Not before the one, nor after the other, which is known a little later.
+    times: HashMap<u64, (Instant, Option<Instant>)>,
+    order: VecDeque<u64>,
 }
 
 impl SendLog {
@@ -61,6 +78,28 @@ impl SendLog {
             old: VecDeque::new(),
             joined: JOINED,
             drawn: None,
+            singles: None,
+        }
+    }
+
+    /// A log of SYNs that leave in any order, of the last `most` of them.
+    #[must_use]
+    pub fn of_singles(most: usize) -> Self {
+        let singles = Singles { most: most.max(1), times: HashMap::new(), order: VecDeque::new() };
+        Self { singles: Some(singles), ..Self::new(1) }
+    }
+
+    /// The SYN to `position` leaves soon, and not before `began`; or has left, not after `ended`.
+    pub fn single(&mut self, position: u64, began: Instant, ended: Option<Instant>) {
+        let Some(singles) = &mut self.singles else { return };
+        if singles.times.insert(position, (began, ended)).is_some() {
+            return;
+        }
+        singles.order.push_back(position);
+        if singles.order.len() > singles.most
+            && let Some(oldest) = singles.order.pop_front()
+        {
+            singles.times.remove(&oldest);
         }
     }
 
@@ -110,6 +149,12 @@ impl SendLog {
     pub fn lookup(&self, position: u64, once: bool, heard: Instant) -> Option<(Instant, Duration)> {
         if !once {
             return None;
+        }
+        if let Some(singles) = &self.singles {
+            let &(began, ended) = singles.times.get(&position)?;
+            let ended = ended.map_or(heard, |ended| ended.min(heard));
+            let line = Line { first: position, last: position, began: began.min(ended), ended };
+            return Some(line.time_of(position));
         }
         self.noted(position).or_else(|| self.under_way(position, heard))
     }
@@ -183,6 +228,25 @@ mod tests {
         // The clock of an arrival is another one, and may be behind.
         log.expect(132, 140, at(5000));
         assert_eq!(log.lookup(132, true, at(4990)), Some((at(4990), nanos(0))));
+    }
+
+    #[test]
+    fn what_leaves_in_any_order_has_times_of_its_own() {
+        let (at, nanos) = (Instant::from_nanos, Duration::from_nanos);
+        let mut log = SendLog::of_singles(2);
+        log.expect(1, 9, at(0));
+        log.note(1, 9, at(0), at(10));
+        log.single(7, at(1000), None);
+        assert_eq!(log.lookup(7, true, at(1400)), Some((at(1200), nanos(200))), "answered at once");
+        log.single(7, at(1000), Some(at(2000)));
+        log.single(3, at(5000), Some(at(5010)));
+        assert_eq!(log.lookup(7, true, at(9000)), Some((at(1500), nanos(500))));
+        assert_eq!(log.lookup(3, true, at(9000)), Some((at(5005), nanos(5))));
+        assert_eq!(log.lookup(4, true, at(9000)), None, "held back as yet");
+        assert_eq!(log.lookup(3, false, at(9000)), None, "which of its SYNs?");
+        log.single(9, at(6000), Some(at(6000)));
+        assert_eq!(log.lookup(7, true, at(9000)), None, "the last two are remembered");
+        assert_eq!(log.lookup(9, true, at(9000)), Some((at(6000), nanos(0))));
     }
 
     proptest! {

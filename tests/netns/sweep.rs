@@ -3,7 +3,7 @@
 
 use crate::namespace::{CLIENT_VETH, Family, Link, Namespace, Topology};
 use crate::netlink::{self, To};
-use crate::run::{self, Finished};
+use crate::run::{self, Finished, Privilege, Running};
 use crate::servers::{self, Habit, Server};
 use crate::sniffer::{ACK, RST, SYN, Seen, Sniffer};
 use crate::tun::Tunnel;
@@ -35,6 +35,7 @@ pub(crate) fn cases() -> Vec<Case> {
         cases.push(case(name("no_rst_sends_none"), move || no_rst(family)));
         cases.push(case(name("neighbours_on_the_link"), move || neighbours(family)));
     }
+    cases.push(case("sweep/answers_are_told_as_they_come", told_as_they_come));
     cases.push(case("sweep/loopback", loopback));
     cases.push(case("sweep/both_families_at_once", both_families));
     cases
@@ -367,4 +368,21 @@ fn both_families() -> Result<()> {
     let mut all = truth(Family::V4, 6, &[(port, "open")]);
     all.extend(truth(Family::V6, 6, &[(port, "open")]));
     ensure_true(&finished, &all)
+}
+
+/// Whoever reads along has the first answers long before the last SYN has left.
+fn told_as_they_come() -> Result<()> {
+    let topology = field()?;
+    let server = everywhere(&topology.server, Family::V4, Habit::Echo)?;
+    let mut sniffer = Sniffer::start(&topology)?;
+    let (hosts, port) = (hosts(Family::V4, ALL), server.address.port().to_string());
+    let arguments = ["sweep", "--json", &hosts, "-p", &port, "--rate", "200"];
+    let mut running = Running::start(&topology.client, Privilege::All, &arguments)?;
+    for _ in 0..10 {
+        running.wait_for("an answer", |event| event["type"] == "target")?;
+    }
+    let segments = sniffer.segments()?;
+    let asked = segments.iter().filter(|seen| seen.has(SYN) && !seen.outgoing).count();
+    ensure!(asked < 200, "{asked} were asked before ten answers were told");
+    Ok(())
 }

@@ -67,10 +67,11 @@ pub fn run(args: &SweepArgs, environment: &Environment) -> anyhow::Result<ExitSt
         complain("this sweep is complete; remove the file of --resume to begin anew");
         return Ok(ExitStatus::AsAsked);
     };
+    let opened = ways.open(&asked.space, args)?;
+    // Not before it is sure that there will be a sweep to which they are remarks.
     for remark in asked.remarks.iter().filter(|_| !args.output.quiet) {
         complain(remark);
     }
-    let opened = ways.open(&asked.space, args)?;
     let kept = plan.state.as_ref().map(|state| state.checkpoint.output);
     let outputs = outputs::open(args, environment, kept)?;
     let end = conduct(args, asked, &ways, plan, opened, outputs, config)?;

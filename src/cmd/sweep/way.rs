@@ -74,6 +74,9 @@ pub(super) fn find(asked: &mut Asked, args: &SweepArgs) -> anyhow::Result<Ways> 
     // Whose address it is, the routing table knows.
     let spare = match route_to(first, &options(wanted)) {
         Err(RouteError::SourceNotOurs(address)) => Some(address),
+        Err(error @ (RouteError::NoSuchInterface(_) | RouteError::InterfaceDown(_))) => {
+            return Err(error.into());
+        }
         _ => None,
     };
     let options = options(wanted.filter(|_| spare.is_none()));
@@ -103,6 +106,17 @@ pub(super) fn find(asked: &mut Asked, args: &SweepArgs) -> anyhow::Result<Ways> 
         ensure!(
             sources.all().contains(&spare),
             "source {spare} and the targets are not of the same IP version"
+        );
+        // Whoever answers asks the link for it: from elsewhere nothing would come to us.
+        let there = route_to(spare, &options);
+        let on_link = there.is_ok_and(|there| {
+            there.gateway.is_none() && there.interface.index == route.interface.index
+        });
+        ensure!(
+            on_link,
+            "source {spare} is neither an address of this host nor of the network on {}; choose one \
+             that is",
+            route.interface.name
         );
     }
     let interface = route.interface.name.clone();

@@ -128,7 +128,11 @@ pub fn sweep<S: SweepSink>(
 ) -> io::Result<SweepEnd> {
     let Parts { mission, ledger, tally, track, collect, sink, now, wall, rate, limits, .. } = parts;
     let start = now();
-    let logs = vec![SendLog::new(sendlog::LINES), SendLog::new(sendlog::LINES)];
+    let logs = if limits.is_none() {
+        vec![SendLog::new(sendlog::LINES), SendLog::new(sendlog::LINES)]
+    } else {
+        vec![SendLog::of_singles(sendlog::SINGLES)]
+    };
     let shared = Shared::new(Books { ledger, logs });
     let pace = match rate {
         Rate::Fixed(rate) => Some(Pace::new(rate, sender::BATCH as u64, start)),

@@ -1,6 +1,7 @@
 //! The sending side of a sweep: replies first, then SYNs as the pace allows.
 
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::mission::Mission;
@@ -56,9 +57,11 @@ pub(super) struct Sender<'a> {
     drawn: Vec<Draw>,
     /// Held back by a limit.
     parking: Parking,
-    /// What a batch has to say to the ledger: held back for the first time, and let go at last.
+    /// What a batch under limits has to say to the books: held back for the first time, let go at
+    /// last, and all that leave.
     held_back: Vec<u64>,
     let_go: Vec<u64>,
+    leaving: Vec<(u64, IpAddr)>,
     asked: Vec<Asked>,
 }
 
@@ -84,6 +87,7 @@ impl<'a> Sender<'a> {
             parking: Parking::new(parking::ROOM),
             held_back: Vec::new(),
             let_go: Vec::new(),
+            leaving: Vec::new(),
             asked: Vec::new(),
         }
     }
@@ -179,6 +183,7 @@ impl<'a> Sender<'a> {
             let now = (self.now)();
             let (first, last) = (self.drawn.last().copied(), self.drawn.len());
             let (queued, full) = self.queue(BATCH.min(left), now);
+            self.announce(now);
             let ended = self.flush(queued, now)?;
             self.write_down(first, last - self.drawn.len(), now, ended.at);
             if queued > 0 {
@@ -225,29 +230,47 @@ impl<'a> Sender<'a> {
             if parked.is_some() {
                 self.let_go.push(draw.position);
             }
+            if !self.limits.is_none() {
+                self.leaving.push((draw.position, target.addr));
+            }
             queued += 1;
         }
         (queued, false)
     }
 
-    /// Tells the books what a batch did: `taken` draws from the pile, from `first` on.
-    fn write_down(&mut self, first: Option<Draw>, taken: usize, began: Instant, ended: Instant) {
-        let noted = first.filter(|first| taken > 0 && first.pass == 1);
-        if noted.is_none() && self.held_back.is_empty() && self.let_go.is_empty() {
+    /// Tells the books what a batch under limits will do, before it does: an answer may be here sooner
+    /// than the call that sends is back.
+    fn announce(&mut self, now: Instant) {
+        if self.held_back.is_empty() && self.leaving.is_empty() {
             return;
         }
         let mut books = self.shared.books();
-        if let Some(first) = noted {
-            let last = first.position + (taken as u64 - 1);
-            if let Some(log) = books.logs.get_mut(self.number) {
-                log.note(first.position, last, began, ended);
-            }
-        }
         for position in self.held_back.drain(..) {
             books.ledger.park(position);
         }
         for position in self.let_go.drain(..) {
-            books.ledger.release(position, ended);
+            books.ledger.release(position, now);
+        }
+        if let Some(log) = books.logs.get_mut(self.number) {
+            self.leaving.iter().for_each(|(position, _)| log.single(*position, now, None));
+        }
+    }
+
+    /// Tells the books what a batch did: `taken` draws from the pile, from `first` on.
+    fn write_down(&mut self, first: Option<Draw>, taken: usize, began: Instant, ended: Instant) {
+        let noted = first.filter(|first| taken > 0 && first.pass == 1);
+        if noted.is_none() && self.leaving.is_empty() {
+            return;
+        }
+        let mut books = self.shared.books();
+        let Some(log) = books.logs.get_mut(self.number) else { return };
+        if let Some(first) = noted {
+            let last = first.position + (taken as u64 - 1);
+            log.note(first.position, last, began, ended);
+        }
+        for (position, addr) in self.leaving.drain(..) {
+            log.single(position, began, Some(ended));
+            self.limits.left(addr, ended);
         }
     }
 
