@@ -157,7 +157,7 @@ fn ensure_banners(finished: &Finished, banner: Option<&str>) -> Result<()> {
     }
     let closes = &finished.first("summary")?["account"]["closes"];
     let count = banner.map_or(0, |_| finished.of_type("target").count());
-    ensure!(closes["banners"] == Value::from(count), "{closes}");
+    ensure!(closes["banners"] == count, "{closes}");
     Ok(())
 }
 
