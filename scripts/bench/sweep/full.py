@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import statistics
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -143,7 +144,7 @@ def cells(row: Row) -> list[str]:
 
 
 def middle(row: Row, of) -> float:
-    return sorted(map(of, row.runs))[len(row.runs) // 2]
+    return statistics.median(map(of, row.runs))
 
 
 def goals(case: Case, rows: list[Row]) -> list[str]:
