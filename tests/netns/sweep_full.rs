@@ -10,7 +10,6 @@ use crate::sockets::{self, KernelState};
 use crate::sweep::{everywhere, field, figure, hosts, leaving, sweep, told};
 use crate::{Case, case, patience};
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();

@@ -11,6 +11,8 @@ use crate::time::Instant;
 
 /// Nanoseconds that a frame takes to leave, before any was timed.
 const UNTIMED: u64 = 500;
+/// Nanoseconds from the beginning of a batch to the kernel's first frame.
+const ENTRY: u64 = 1_000;
 /// A frame never takes longer than this: what is beyond was somebody else's turn on the processor.
 const SLOWEST: u64 = 20_000;
 
@@ -39,10 +41,11 @@ impl Track {
         self.path.name()
     }
 
-    /// When the frame will leave that is the `place`th of a batch begun at `now`: the time that its
-    /// SYN bears. That of the batch's beginning would be early by all frames before it.
+    /// When the frame will leave that is the `place`th of a batch begun at `now`, from 0: the time that
+    /// its SYN bears. It waits for what the kernel does with those before it, not for its own: where
+    /// the far end is on this host, that includes its answer.
     pub(super) fn forecast(&self, now: Instant, place: usize) -> Instant {
-        now + Duration::from_nanos(self.per_frame.saturating_mul(place as u64 + 1))
+        now + Duration::from_nanos(ENTRY + self.per_frame.saturating_mul(place as u64))
     }
 
     /// Learns from a flush how long a frame takes.
