@@ -296,7 +296,7 @@ fn no_rst(family: Family) -> Result<()> {
     let mut sniffer = Sniffer::start(&topology)?;
     let (hosts, text) = (hosts(family, 4), port.to_string());
     // The first repetition comes after a second.
-    let arguments = ["sweep", "--json", &hosts, "-p", &text, "--no-rst", "--cool-down", "3s"];
+    let arguments = ["sweep", "--json", &hosts, "-p", &text, "--no-rst", "--cool-down", "1500ms"];
     let finished = run::run(&topology.client, &arguments)?;
     finished.expect_status(0)?;
     ensure_true(&finished, &truth(family, 4, &[(port, "open")]))?;

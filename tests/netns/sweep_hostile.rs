@@ -13,7 +13,7 @@ use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use std::net::{IpAddr, SocketAddr};
 
 /// Forgeries of each sort.
-const FLOOD: u32 = 2_000;
+const FLOOD: u32 = 500;
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
@@ -52,8 +52,10 @@ impl Siege {
         let sniffer = Sniffer::start(&topology)?;
         let list = ports.map(|port| port.to_string()).join(",");
         let (hosts, source) = (hosts(family, ALL), client.port().to_string());
-        // The default of a thousand SYNs a second: there are seconds for the siege.
-        let arguments = ["sweep", "--json", &hosts, "-p", &list, "-g", &source];
+        // It waits for late answers for much longer than a siege takes.
+        let pace = ["--rate", "5k", "--cool-down", "2s"];
+        let usual = ["sweep", "--json", &hosts, "-p", &list, "-g", &source];
+        let arguments = [&usual[..], &pace].concat();
         let mut running = Running::start(&topology.client, Privilege::All, &arguments)?;
         running.wait_for("an answer", |event| event["type"] == "target")?;
         let words = ["open", "refused", "silent"];

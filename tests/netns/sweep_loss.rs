@@ -7,7 +7,7 @@ use crate::relay::Relay;
 use crate::run::{self, Finished};
 use crate::servers::Habit;
 use crate::sniffer::SYN;
-use crate::sweep::{ALL, everywhere, field, figure, give_hosts, hosts, told};
+use crate::sweep::{ALL, everywhere, field, figure, give_hosts, hosts, sweep, told};
 use crate::{Case, case};
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeSet;
@@ -22,8 +22,9 @@ pub(crate) fn cases() -> Vec<Case> {
     for family in Family::BOTH {
         let name = |what: &str| format!("sweep/{what}/{}", family.name());
         cases.push(case(name("lost_syns"), move || lost_syns(family)).needing(&["nft"]));
-        cases.push(case(name("lost_syn_acks"), move || lost_syn_acks(family)));
     }
+    // The peer's repetitions take their seconds.
+    cases.push(case("sweep/lost_syn_acks/v4", || lost_syn_acks(Family::V4)));
     cases
 }
 
@@ -74,8 +75,8 @@ fn lost_syns(family: Family) -> Result<()> {
     );
     firewall::load(&topology.server, &rules)?;
     let (hosts, text) = (hosts(family, ALL), port.to_string());
-    let arguments = ["sweep", "--json", &hosts, "-p", &text, "--passes", "3", "--rate", "5k"];
-    let finished = run::run(&topology.client, &arguments)?;
+    let arguments = [&hosts, "-p", &text, "--passes", "3", "--rate", "5k"];
+    let finished = sweep(&topology.client, &arguments)?;
     finished.expect_status(0)?;
     let found: BTreeSet<IpAddr> =
         told(finished.of_type("target"))?.keys().map(|target| target.ip()).collect();
@@ -121,8 +122,8 @@ fn lost_syn_acks(family: Family) -> Result<()> {
     give_hosts(topology)?;
     let server = everywhere(&topology.server, family, Habit::Echo)?;
     let (hosts, text) = (hosts(family, ALL), server.address.port().to_string());
-    // The peer waits for a second before its first repetition, and then for two.
-    let cool = ["--cool-down", "4s"];
+    // The peer repeats after one second, two and four: neither of these is where the waiting ends.
+    let cool = ["--cool-down", "6s"];
     let arguments = [&["sweep", "--json", &hosts, "-p", &text, "--rate", "5k"], &cool[..]].concat();
     let finished = run::run(&topology.client, &arguments)?;
     finished.expect_status(0)?;

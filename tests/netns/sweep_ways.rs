@@ -19,10 +19,6 @@ pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for family in Family::BOTH {
         let name = |what: &str| format!("sweep/{what}/{}", family.name());
-        for path in ["xdp", "packet"] {
-            let work = move || spare_source(family, path);
-            cases.push(case(name(&format!("spare_source_by_{path}")), work));
-        }
         for (guard, privilege) in [
             ("minttl", Privilege::RawOnly),
             ("auto", Privilege::RawOnly),
@@ -33,6 +29,10 @@ pub(crate) fn cases() -> Vec<Case> {
         }
         let work = move || two_ways(family);
         cases.push(case(name("targets_by_two_interfaces"), work).needing(&["ip"]));
+    }
+    for (family, path) in [(Family::V4, "xdp"), (Family::V6, "packet")] {
+        let name = format!("sweep/spare_source_by_{path}/{}", family.name());
+        cases.push(case(name, move || spare_source(family, path)));
     }
     cases.push(case("sweep/nothing_is_left_behind", nothing_left));
     cases.push(case("sweep/broadcast_is_left_out", broadcast));
