@@ -370,7 +370,8 @@ pub struct SweepOutputArgs {
 
     /// Write answers to FILE instead of stdout
     ///
-    /// Whole lines at any moment, also after a kill.
+    /// Whole lines at any moment; only a kill in the midst of a write may cut the last one, and
+    /// --resume mends that.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
