@@ -206,8 +206,9 @@ fn killed_and_continued(cuts: &[(usize, usize)]) -> String {
     let mut text = begin.to_owned();
     let mut from = 0;
     for (cut, back) in cuts {
-        // It goes on before the place where it was killed, at a whole line.
-        let to = from + (rest.len() - from).min(*cut);
+        // It goes on before the place where it was killed, at a whole line; after its end there is
+        // nothing to go on with.
+        let to = from + (rest.len() - 1 - from).min(*cut);
         text += &rest[from..to];
         text += &again;
         let target = rest[..to].len().saturating_sub(*back);
