@@ -100,7 +100,7 @@ impl Batch {
     /// Hands the next `count` frames to the socket, without waiting, and says how many it took: one
     /// or more. What it did not take stays.
     pub(super) fn send(&mut self, fd: BorrowedFd<'_>, count: usize) -> io::Result<usize> {
-        let end = (self.head + count).min(self.tail);
+        let end = self.head.saturating_add(count).min(self.tail);
         let waiting = &mut self.messages[self.head..end];
         let length = libc::c_uint::try_from(waiting.len()).unwrap_or(libc::c_uint::MAX);
         // SAFETY: `waiting` is that many headers; each points at one part and an address in boxes
@@ -190,7 +190,8 @@ mod tests {
         assert_eq!(batch.send(socket.as_fd(), 2).unwrap(), 2);
         assert_eq!(batch.len(), 1);
         assert!(batch.slot().is_none(), "no room before all have left");
-        assert_eq!(batch.send(socket.as_fd(), 9).unwrap(), 1);
+        // As many as there are, also when the first have left already.
+        assert_eq!(batch.send(socket.as_fd(), usize::MAX).unwrap(), 1);
         assert!(batch.slot().is_some());
         let mut buffer = [0; 8];
         for (receiver, text) in [(&one, "a"), (&other, "bb"), (&one, "ccc")] {
