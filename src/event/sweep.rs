@@ -429,6 +429,10 @@ pub struct SweepEnd {
     pub late: u64,
     /// Packets that the kernel dropped because we did not fetch them in time: answers may be among them.
     pub drops: u64,
+    /// Frames that the interface took and dropped without a word while this ran, whoever sent them.
+    pub discarded: u64,
+    /// SYNs that were sent once more for that, in the pass of the first; they are among those sent.
+    pub mended: u64,
     /// How often the kernel refused to take frames, by the name of the reason; they were sent later.
     pub send_troubles: Vec<(Cow<'static, str>, u64)>,
     /// How many SYNs or their answers got lost on the way; absent where one pass cannot tell.

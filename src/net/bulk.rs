@@ -135,3 +135,10 @@ pub trait Collect: Send {
     /// The kernel does not say.
     fn drops(&mut self) -> io::Result<u64>;
 }
+
+/// Counts the frames that an interface took and then dropped, whoever sent them: the kernel says of
+/// those that they were sent.
+pub trait Discards: Send + Sync {
+    /// Frames so far; `None` where the kernel does not say.
+    fn discarded(&self) -> Option<u64>;
+}

@@ -12,6 +12,10 @@ use super::plan::MAX_PASSES;
 use crate::time::Instant;
 
 const MAX_PASSES_LEN: usize = MAX_PASSES as usize;
+/// How often a pass is mended at most: a host that goes on losing what it sends is not helped by more.
+const MAX_MENDS: u8 = 3;
+/// Runs of torn positions that are kept apart: beyond, they are taken as one with what lies between.
+const MAX_TORN: usize = 64;
 
 /// Positions in a word.
 const NIBBLES: u32 = 16;
@@ -69,6 +73,11 @@ pub(super) struct Block {
     unsent: u32,
     /// Those that a checkpoint told of: drawn once, held back, and now to be drawn anew. In order.
     anew: Vec<u32>,
+    /// Runs, first to last, of which SYNs of this pass were lost on this host. In order.
+    torn: Vec<(u32, u32)>,
+    /// The runs that the pass draws from alone, since it mends; none where it does not.
+    mend: Vec<(u32, u32)>,
+    mends: u8,
     began: [Instant; MAX_PASSES_LEN],
     pub(super) last_sent: Instant,
     last_credit: Instant,
@@ -93,6 +102,9 @@ impl Block {
             parked: 0,
             unsent: 0,
             anew: Vec::new(),
+            torn: Vec::new(),
+            mend: Vec::new(),
+            mends: 0,
             began: [Instant::ZERO; MAX_PASSES_LEN],
             last_sent: Instant::ZERO,
             last_credit: Instant::ZERO,
@@ -157,10 +169,60 @@ impl Block {
             self.last_sent = now;
         } else {
             self.pass += 1;
+            self.torn.clear();
+            self.mends = 0;
         }
+        self.mend = std::mem::take(&mut self.torn);
         self.cursor = 0;
         self.stage = Stage::Sending;
-        self.began[usize::from(self.pass).saturating_sub(1).min(MAX_PASSES_LEN - 1)] = now;
+        // A pass that is mended began when it began.
+        let began =
+            &mut self.began[usize::from(self.pass).saturating_sub(1).min(MAX_PASSES_LEN - 1)];
+        if *began == Instant::ZERO {
+            *began = now;
+        }
+    }
+
+    /// SYNs to some of these, first to last, were lost on this host in the pass under way.
+    pub(super) fn tear(&mut self, first: u32, last: u32) {
+        let last = last.min(self.len.saturating_sub(1));
+        let near = self.torn.iter().position(|run| first <= run.1 + 1 && run.0 <= last + 1);
+        match near {
+            Some(at) => {
+                let run = &mut self.torn[at];
+                *run = (run.0.min(first), run.1.max(last));
+            }
+            None if self.torn.len() < MAX_TORN => self.torn.push((first, last)),
+            None => {
+                let ends = self
+                    .torn
+                    .iter()
+                    .fold((first, last), |(a, b), run| (a.min(run.0), b.max(run.1)));
+                self.torn = vec![ends];
+            }
+        }
+        self.torn.sort_unstable();
+    }
+
+    /// Makes the pass, which has drawn all it can, one that is begun again for what is torn; says
+    /// whether there is anything to mend.
+    pub(super) fn turn_to_mending(&mut self) -> bool {
+        let silent = |offset: u32| Mark::of(self.nibble(offset)) == Mark::Silent;
+        let any = self.torn.iter().any(|&(first, last)| (first..=last).any(silent));
+        if !any || self.mends == MAX_MENDS {
+            self.torn.clear();
+            return false;
+        }
+        self.mends += 1;
+        self.again = true;
+        // Whoever answers from now on may have been asked twice.
+        self.before = self.reach;
+        true
+    }
+
+    /// Whether what is drawn mends.
+    pub(super) fn is_mending(&self) -> bool {
+        !self.mend.is_empty()
     }
 
     /// Draws up to `room` positions of the pass under way and hands out the runs and single ones.
@@ -193,6 +255,10 @@ impl Block {
         let end = if self.pass == 1 { self.before } else { self.len };
         let mut drawn = 0;
         while drawn < room && self.cursor < end {
+            self.cursor = self.next_to_mend(self.cursor).min(end);
+            if self.cursor == end {
+                break;
+            }
             let base = self.cursor / NIBBLES * NIBBLES;
             let word = self.words[(base / NIBBLES) as usize];
             let silent = !(word | word >> 1 | word >> 2) & LOW;
@@ -206,6 +272,10 @@ impl Block {
                 self.cursor = end;
                 break;
             }
+            if self.next_to_mend(offset) != offset {
+                self.cursor = offset;
+                continue;
+            }
             if self.unsent > 0 && self.nibble(offset) & UNSENT != 0 {
                 self.put(offset, 0);
                 self.unsent -= 1;
@@ -216,6 +286,15 @@ impl Block {
             drawn += 1;
         }
         drawn
+    }
+
+    /// The first place from `offset` on that the pass is for: any, unless it mends.
+    fn next_to_mend(&self, offset: u32) -> u32 {
+        if self.mend.is_empty() {
+            return offset;
+        }
+        let run = self.mend.iter().find(|run| offset <= run.1);
+        run.map_or(self.len, |run| run.0.max(offset))
     }
 
     /// Whether the pass under way has drawn all it can and every SYN of it has left.
@@ -344,35 +423,5 @@ impl Block {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_later_pass_draws_the_silent_ones_only() {
-        let mut block = Block::new(0, 1000, 40, Vec::new());
-        let at = Instant::from_nanos;
-        block.begin(at(1));
-        let mut drawn = Vec::new();
-        assert_eq!(block.draw(100, at(2), &mut |a, b| drawn.push((a, b))), 40);
-        assert_eq!(drawn, [(1000, 1040)]);
-        for offset in (0..40).filter(|offset| ![3, 16, 39].contains(offset)) {
-            let heard = block.hear(offset, Mark::Open, at(3), None);
-            assert_eq!(heard, Entry::First { pass: 1, once: true });
-        }
-        block.begin(at(4));
-        drawn.clear();
-        assert_eq!(block.draw(2, at(5), &mut |a, b| drawn.push((a, b))), 2);
-        assert!(!block.is_drawn());
-        // Not yet drawn again: still an answer to the first SYN.
-        let heard = block.hear(39, Mark::Refused, at(6), None);
-        assert_eq!(heard, Entry::First { pass: 1, once: true });
-        let heard = block.hear(16, Mark::Open, at(6), None);
-        assert_eq!(heard, Entry::First { pass: 2, once: false });
-        // The echo says which SYN it was.
-        let heard = block.hear(3, Mark::Open, at(6), Some(at(2)));
-        assert_eq!(heard, Entry::First { pass: 1, once: false });
-        assert_eq!(block.draw(2, at(7), &mut |a, b| drawn.push((a, b))), 0);
-        assert_eq!(drawn, [(1003, 1004), (1016, 1017)]);
-        assert!(block.is_drawn() && !block.has_silent());
-    }
-}
+#[path = "block_tests.rs"]
+mod tests;

@@ -16,6 +16,9 @@
 //! before the kill is thereby repeated, as far as it had not answered; nothing else is, and nothing
 //! is lost. Small blocks at low rates keep that short: see [`Passes::at_rate`].
 //!
+//! **SYNs that this host lost.** What an interface took and dropped was never sent: [`Ledger::tear`]
+//! says so, and the silent ones of those are asked again in the same pass, half a second later.
+//!
 //! **Held-back SYNs.** Where a limit keeps a drawn SYN from leaving, [`Ledger::park`] says so, and
 //! [`Ledger::release`] when it leaves: a pass is not over before.
 
@@ -23,6 +26,7 @@ mod resume;
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::time::Duration;
 
 use super::account::{Account, PassCount};
 use super::block::{Block, Entry, Stage};
@@ -32,6 +36,8 @@ use crate::time::Instant;
 
 /// A block that waits for long does not let the row of open blocks grow beyond this many windows.
 const SPAN: u64 = 16;
+/// From the end of a pass to its mending: whoever has not answered by then is asked again.
+const MEND: Duration = Duration::from_millis(500);
 /// Stands for a block that is closed, in the table of slots.
 const NOWHERE: u32 = u32::MAX;
 
@@ -65,6 +71,7 @@ pub struct Ledger {
     duplicates: u64,
     late: u64,
     unasked: u64,
+    mended: u64,
 }
 
 impl Ledger {
@@ -95,6 +102,7 @@ impl Ledger {
             duplicates: 0,
             late: 0,
             unasked: 0,
+            mended: 0,
             plan,
         }
     }
@@ -112,7 +120,11 @@ impl Ledger {
             });
             let drawn_out = block.is_drawn();
             let over = block.pass_is_over();
+            let mending = block.is_mending();
             self.counts[usize::from(pass) - 1].sent += drawn as u64;
+            if mending {
+                self.mended += drawn as u64;
+            }
             left -= drawn;
             if drawn_out {
                 let place =
@@ -146,6 +158,34 @@ impl Ledger {
         if block.pass_is_over() {
             self.end_pass(slot, now);
         }
+    }
+
+    /// Of the SYNs that were drawn last for these positions, first to last, some were lost on this host.
+    pub fn tear(&mut self, first: u64, last: u64, now: Instant) {
+        let mut from = first;
+        while from <= last {
+            let place = from.saturating_sub(self.plan.positions.start);
+            let to = last.min(from + (self.plan.block - 1 - (place & (self.plan.block - 1))));
+            if let Some((slot, offset)) = self.find(from)
+                && let Some(block) = self.slots[slot as usize].as_mut()
+                && block.stage != Stage::Shelved
+            {
+                let length = u32::try_from(to - from).unwrap_or(u32::MAX);
+                block.tear(offset, offset.saturating_add(length));
+                // A pass that had ended has not.
+                if block.stage != Stage::Sending {
+                    self.pausing.retain(|(_, pausing)| *pausing != slot);
+                    self.end_pass(slot, now);
+                }
+            }
+            from = to + 1;
+        }
+    }
+
+    /// SYNs that were sent again since this host had lost the first.
+    #[must_use]
+    pub const fn mended(&self) -> u64 {
+        self.mended
     }
 
     /// Credits an answer that its cookie has proven.
@@ -319,9 +359,12 @@ impl Ledger {
         if self.cut {
             return;
         }
-        if block.pass < self.plan.passes && block.has_silent() {
+        let again = block.turn_to_mending();
+        if again || (block.pass < self.plan.passes && block.has_silent()) {
             block.stage = Stage::Pausing;
-            self.pausing.push_back((now + self.plan.pause, slot));
+            let due = now + if again { MEND.min(self.plan.pause) } else { self.plan.pause };
+            let place = self.pausing.partition_point(|(other, _)| *other <= due);
+            self.pausing.insert(place, (due, slot));
         } else {
             block.stage = Stage::Cooling;
             self.closing = self.closing.min(block.closes_at(self.plan.quiet, self.plan.longest));

@@ -59,6 +59,28 @@ fn a_later_pass_goes_before_new_blocks_and_asks_the_silent_only() {
 }
 
 #[test]
+fn what_this_host_lost_is_sent_again_in_the_same_pass() {
+    let mut ledger = Ledger::new(plan(0..40, 2));
+    draw(&mut ledger, 1000, 40);
+    for position in (0..40).filter(|position| ![4, 14, 18, 39].contains(position)) {
+        ledger.hear(position, Mark::Open, at(1001));
+    }
+    // Across two blocks that have ended their pass; and one that has nothing to mend.
+    ledger.tear(13, 20, at(1001));
+    ledger.tear(33, 38, at(1001));
+    let (_, drawn) = draw(&mut ledger, 1101, 40);
+    assert_eq!(drawn, [(14, 1), (18, 1), (39, 2)]);
+    assert_eq!(ledger.mended(), 2);
+    assert_eq!(ledger.hear(14, Mark::Open, at(1102)), Credit::First { pass: 1, once: false });
+    // The one that stays silent has its second pass all the same.
+    let (_, drawn) = draw(&mut ledger, 1300, 40);
+    assert_eq!(drawn, [(4, 2), (18, 2)]);
+    let account = ledger.account();
+    assert_eq!((account.passes[0].sent, account.passes[1].sent), (42, 3));
+    assert_eq!((account.sum(), account.silent()), (40, 3));
+}
+
+#[test]
 fn a_full_window_waits_for_the_first_cool_down() {
     let mut ledger = Ledger::new(plan(0..1000, 1));
     let (next, drawn) = draw(&mut ledger, 1000, 500);

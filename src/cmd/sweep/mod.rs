@@ -20,7 +20,9 @@ use super::{Environment, ExitStatus, complain, file};
 use crate::cli::value::Choice;
 use crate::cli::{RateArg, SweepArgs};
 use crate::event::{SweepEnd, SweepMethod, SweepRate, SweepRun, SweepShard};
+use crate::net::bulk::Discards;
 use crate::net::bulk::Transmit;
+use crate::net::linux::bulk::discards::TxDropped;
 use crate::net::linux::{clock, privilege};
 use crate::sweep::checkpoint::{Identity, Secret, ShardOf};
 use crate::sweep::conversation::{Config, Mode};
@@ -267,6 +269,7 @@ fn conduct(
         }
         None => None,
     };
+    let discards = TxDropped::open(&ways.interface).ok();
     own_files(args);
     privilege::drop_all()?;
     let wall = i64::try_from(ring.unix_ns(now)).ok();
@@ -282,6 +285,7 @@ fn conduct(
         track,
         others,
         collect: Box::new(ring),
+        discards: discards.map(|counter| Box::new(counter) as Box<dyn Discards>),
         sink,
         now: &clock::now,
         wall,

@@ -232,6 +232,16 @@ fn own_losses(page: &mut Page, end: &SweepEnd) {
         );
         page.say(&text, Paint::Bad);
     }
+    if end.mended > 0 {
+        let text = format!(
+            "the interface dropped {} that it had taken; {} again in the same pass, to whoever was silent \
+             of those that may have been among them",
+            units::count(end.discarded, "frame"),
+            units::count(end.mended, "SYN")
+                + if end.mended == 1 { " was sent" } else { " were sent" },
+        );
+        page.say(&text, Paint::Warn);
+    }
     let troubles = named(&end.send_troubles, &page.style);
     if !troubles.is_empty() {
         let text =

@@ -46,7 +46,9 @@
 //! `not_probed`; `prohibited` of the unreachable; `closes` of the open {`closed`, `still_open`,
 //! `fin_ignored`, `reset`, `banners`}, absent where only ports were asked for}; `passes` [{`sent` SYNs,
 //! `answered` targets}]; `rejected` {reason: packets}; `duplicates`; `late` (answers of targets that had
-//! been given up); `drops` (packets lost between the kernel and us); `send_troubles` {reason: number};
+//! been given up); `drops` (packets lost between the kernel and us);
+//! `discarded` (frames that the interface dropped meanwhile, whoever sent them) and `mended` (SYNs sent
+//! once more for that); `send_troubles` {reason: number};
 //! `loss` {`ppm`, `error_ppm`: the standard error}, in millionths, absent where one pass cannot tell;
 //! `loss_back` likewise, of SYN-ACKs only; `rtt` {`count`, `min_ns`, `avg_ns`, `max_ns`, `mdev_ns`,
 //! `p50_ns`, `p90_ns`, `p95_ns`, `p99_ns`, `p999_ns`, `percentile_error_ppm`, `by_timestamp`, `by_log`,

@@ -132,6 +132,10 @@ pub(super) struct Summary {
     pub(super) duplicates: u64,
     pub(super) late: u64,
     pub(super) drops: u64,
+    #[serde(default)]
+    pub(super) discarded: u64,
+    #[serde(default)]
+    pub(super) mended: u64,
     pub(super) send_troubles: BTreeMap<String, u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) loss: Option<Loss>,
@@ -238,6 +242,8 @@ impl From<&SweepEnd> for Summary {
             duplicates: end.duplicates,
             late: end.late,
             drops: end.drops,
+            discarded: end.discarded,
+            mended: end.mended,
             send_troubles: owned(&end.send_troubles),
             loss: end.loss.map(Loss::from),
             loss_back: end.loss_back.map(Loss::from),

@@ -56,6 +56,8 @@ pub(super) fn end() -> SweepEnd {
         duplicates: 3,
         late: 0,
         drops: 0,
+        discarded: 0,
+        mended: 0,
         send_troubles: Vec::new(),
         loss: Some(SweepLoss { ppm: 4321, error_ppm: 250 }),
         loss_back: None,

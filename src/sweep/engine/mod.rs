@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `mission` | what is fixed before the first SYN |
 //! | `track` | a way out with its frames |
+//! | `watch` | what the interface dropped of what was sent |
 //! | `sender` | replies, then SYNs as the pace allows |
 //! | `listener` | proves, credits, answers and tells what arrives |
 //! | `flights` | whole connections until they are told |
@@ -23,6 +24,7 @@ mod sender;
 mod shared;
 mod tally;
 mod track;
+mod watch;
 
 use std::io;
 use std::time::Duration;
@@ -42,7 +44,7 @@ use super::mark::Marks;
 use super::pace::Pace;
 use super::sendlog::{self, SendLog};
 use crate::event::{Notice, Severity, SweepEnd, SweepProgress, SweepRun, SweepSink, SweepStage};
-use crate::net::bulk::{Collect, Wake};
+use crate::net::bulk::{Collect, Discards, Wake};
 use crate::time::Instant;
 
 /// The longest that is listened without looking around.
@@ -96,6 +98,8 @@ pub struct Parts<'a, S> {
     pub others: Vec<Track>,
     /// What arrives.
     pub collect: Box<dyn Collect>,
+    /// What the interface drops of what leaves, where that can be known.
+    pub discards: Option<Box<dyn Discards>>,
     /// Who hears of it.
     pub sink: S,
     /// The clock.
@@ -133,7 +137,7 @@ pub fn sweep<S: SweepSink>(
     } else {
         vec![SendLog::of_singles(sendlog::SINGLES)]
     };
-    let shared = Shared::new(Books { ledger, logs });
+    let shared = Shared::new(Books { ledger, logs }, parts.discards);
     let pace = match rate {
         Rate::Fixed(rate) => Some(Pace::new(rate, sender::BATCH as u64, start)),
         Rate::Auto => Some(Pace::new(Bounds::default().start, sender::BATCH as u64, start)),
@@ -442,14 +446,20 @@ impl<S: SweepSink> Work<'_, '_, S> {
     /// The last words.
     fn conclude(mut self) -> io::Result<SweepEnd> {
         self.drops = self.collect.drops()?;
+        let (account, mended) = {
+            let books = self.shared.books();
+            (books.ledger.account(), books.ledger.mended())
+        };
         let end = ending::of(&ending::Facts {
-            account: self.shared.books().ledger.account(),
+            account,
             tally: &self.listener.tally,
             loss: &self.listener.loss,
             method: self.listener.method(),
             troubles: self.shared.troubles(),
             refused: self.shared.refused().0,
             drops: self.drops,
+            discarded: self.shared.discarded_so_far(),
+            mended,
             elapsed: self.before + (self.now)().since(self.start),
             sending: self.shared.sending(),
             interrupted: self.interrupted,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::mission::Mission;
 use super::shared::{Asked, Shared};
 use super::track::Track;
+use super::watch::Watch;
 use crate::net::bulk::Refusal;
 use crate::sweep::limits::Limits;
 use crate::sweep::pace::Pace;
@@ -26,6 +27,8 @@ pub(super) const TRIAL: usize = 256;
 const RESPITE: Duration = Duration::from_micros(200);
 /// Respites for one lot of replies at most: a second in all.
 const MOST_RESTS: u32 = 5_000;
+/// Frames that the interface drops without a word between two looks, for a second sender to give up.
+const MANY: u64 = 16;
 /// How soon a sender looks again that is held back.
 const HELD: Duration = Duration::from_millis(1);
 /// How soon it looks again where nothing is to be done.
@@ -49,6 +52,9 @@ pub(super) struct Sender<'a> {
     track: Track,
     /// Which of the senders it is, from 0.
     number: usize,
+    watch: Watch,
+    /// A second sender that has seen the interface drop frames sends no more SYNs.
+    resigned: bool,
     /// `None`: as fast as this host can.
     pace: Option<Pace>,
     limits: Limits,
@@ -80,6 +86,8 @@ impl<'a> Sender<'a> {
             shared,
             track,
             number: 0,
+            watch: Watch::default(),
+            resigned: false,
             pace,
             limits,
             now,
@@ -120,6 +128,10 @@ impl<'a> Sender<'a> {
         if over {
             return Ok(Rest::Over);
         }
+        // Two together are more than the interface takes: one alone is held up by what it does itself.
+        if self.watch.look(self.shared, self.now, false) > MANY && self.number > 0 {
+            self.resigned = true;
+        }
         let now = (self.now)();
         if self.shared.is_halted() {
             self.give_back();
@@ -135,6 +147,9 @@ impl<'a> Sender<'a> {
         let waiting = self.parking.next_at().is_some_and(|at| at <= now);
         if self.drawn.is_empty() && !waiting {
             let room = allowed.min(self.parking.room());
+            if self.resigned {
+                return Ok(Rest::Until(now + IDLE));
+            }
             if room == 0 {
                 return Ok(Rest::Until(self.parking.next_at().unwrap_or(now + HELD)));
             }
@@ -142,6 +157,8 @@ impl<'a> Sender<'a> {
             match next {
                 // Taken from the end.
                 Next::Drawn => self.drawn.reverse(),
+                // The last that were sent may be lost, too.
+                Next::Wait(_) if self.watch.look(self.shared, self.now, true) > 0 => {}
                 Next::Wait(at) => {
                     let at = self.parking.next_at().map_or(at, |parked| parked.min(at));
                     return Ok(Rest::Until(at.min(now + IDLE)));
@@ -227,6 +244,7 @@ impl<'a> Sender<'a> {
                 }
                 return (queued, true);
             }
+            self.watch.note(draw.position);
             if parked.is_some() {
                 self.let_go.push(draw.position);
             }

@@ -7,6 +7,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::net::SendTrouble;
+use crate::net::bulk::Discards;
 use crate::sweep::ledger::Ledger;
 use crate::sweep::plan::{Draw, Next};
 use crate::sweep::sendlog::SendLog;
@@ -83,7 +84,6 @@ pub(super) struct Asked {
 }
 
 /// The books, the replies that wait for the sender, and the word of each thread to the other.
-#[derive(Debug)]
 pub(super) struct Shared {
     books: Mutex<Books>,
     replies: Mutex<Vec<Asked>>,
@@ -114,14 +114,21 @@ pub(super) struct Shared {
     last: AtomicU64,
     /// Frames that the kernel refused for a while, by the reason.
     troubles: Mutex<BTreeMap<SendTrouble, u64>>,
+    /// The interface's counter of frames that it dropped; what it said at first, and how many of them
+    /// since then nobody was told of.
+    discards: Option<Box<dyn Discards>>,
+    discarded: (u64, AtomicU64),
     /// Frames that it refused for good, and what it said of the first.
     refused: Mutex<(u64, Option<String>)>,
 }
 
 impl Shared {
     /// Before the first SYN.
-    pub(super) fn new(books: Books) -> Self {
+    pub(super) fn new(books: Books, discards: Option<Box<dyn Discards>>) -> Self {
+        let before = discards.as_ref().and_then(|counter| counter.discarded()).unwrap_or(0);
         Self {
+            discards,
+            discarded: (before, AtomicU64::new(0)),
             books: Mutex::new(books),
             replies: Mutex::default(),
             bell: Condvar::new(),
@@ -297,6 +304,20 @@ impl Shared {
     /// Counts a refusal of the kernel to take frames.
     pub(super) fn count_trouble(&self, trouble: SendTrouble) {
         *lock(&self.troubles).entry(trouble).or_default() += 1;
+    }
+
+    /// Frames that the interface has dropped meanwhile without a word, if the kernel counts them. It
+    /// counts those, too, of which it did say so, and which were sent again.
+    pub(super) fn discarded(&self) -> Option<u64> {
+        let count = self.discards.as_ref()?.discarded()?.saturating_sub(self.discarded.0);
+        let told = lock(&self.troubles).get(&SendTrouble::QueueFull).copied().unwrap_or(0);
+        let silent = count.saturating_sub(told);
+        Some(silent.max(self.discarded.1.fetch_max(silent, Ordering::Relaxed)))
+    }
+
+    /// The same, as far as was looked.
+    pub(super) fn discarded_so_far(&self) -> u64 {
+        self.discarded.1.load(Ordering::Relaxed)
     }
 
     /// Counts a frame that the kernel will never take.

@@ -10,6 +10,7 @@
 //! | [`neighbour`] | hardware addresses, by the kernel's own table |
 //! | [`routes`] | whether all targets leave the same way |
 //! | [`spare`] | a source address that is nobody's |
+//! | [`discards`] | what an interface dropped of what it was given to send |
 //! | [`paths`] | which of the three ways to send there are here |
 //! | [`filter`] | what is heard about a spare address |
 //! | `questions` | ARP and neighbour discovery about it |
@@ -19,6 +20,7 @@
 //! | `batch`, `mapping`, `xsk` | the system calls and the shared memory |
 
 mod batch;
+pub mod discards;
 pub mod filter;
 pub mod link;
 mod mapping;

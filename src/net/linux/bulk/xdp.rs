@@ -110,9 +110,10 @@ impl XdpPath {
             kept,
         };
         match error.raw_os_error() {
-            // The driver took the last one, and dropped it.
+            // The driver took the last one, and dropped it: it is sent again.
             Some(libc::EBUSY) if sent > 0 => {
-                Ok(Flushed { sent: sent - 1, refused: Some(full(false)) })
+                let again = self.socket.again()?;
+                Ok(Flushed { sent: sent - 1, refused: Some(full(again)) })
             }
             Some(libc::EBUSY) => Ok(Flushed { sent, refused: Some(full(true)) }),
             _ => conclude(sent, refusal(error, &[], &self.interface.name)),

@@ -144,6 +144,30 @@ impl Xsk {
         Ok(())
     }
 
+    /// Queues once more the frame that the kernel took last, behind all others; says whether there was
+    /// room for it.
+    pub(super) fn again(&mut self) -> io::Result<bool> {
+        let last = self.shown.wrapping_sub(self.waiting()?).wrapping_sub(1);
+        let index = offset(last & (self.frames - 1))?;
+        let entry = offset(self.tx.offsets.desc)? + index * size_of::<libc::xdp_desc>();
+        let from = self.tx.mapping.at(entry, size_of::<libc::xdp_desc>())?;
+        // SAFETY: within the mapping, and written by `queue` alone.
+        let descriptor: libc::xdp_desc = unsafe { ptr::read_unaligned(from.cast()) };
+        let before = u32::try_from(descriptor.addr / SLOT as u64).map_err(io::Error::other)?;
+        let Some(frame) = self.take() else { return Ok(false) };
+        let len = offset(descriptor.len)?.min(SLOT);
+        // What it says stays until somebody writes to it, and that is us.
+        let mut bytes = [0; SLOT];
+        if let Some(old) = self.frame(before) {
+            bytes[..len].copy_from_slice(&old[..len]);
+        }
+        if let Some(new) = self.frame(frame) {
+            new[..len].copy_from_slice(&bytes[..len]);
+        }
+        self.queue(frame, len)?;
+        Ok(true)
+    }
+
     /// Makes the kernel send what it has been shown.
     pub(super) fn wake(&self) -> io::Result<()> {
         let fd = self.socket.as_raw_fd();

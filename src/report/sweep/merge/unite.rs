@@ -87,6 +87,8 @@ pub(super) fn end(facts: &[Facts]) -> Option<SweepEnd> {
         end.duplicates = end.duplicates.checked_add(summary.duplicates)?;
         end.late = end.late.checked_add(summary.late)?;
         end.drops = end.drops.checked_add(summary.drops)?;
+        end.discarded = end.discarded.checked_add(summary.discarded)?;
+        end.mended = end.mended.checked_add(summary.mended)?;
         end.elapsed = end.elapsed.max(Duration::from_nanos(summary.elapsed_ns));
         end.interrupted |= summary.interrupted;
         end.resumed |= summary.resumed;

@@ -37,6 +37,8 @@ fn the_account_of_a_sweep_in_which_everything_went_wrong() {
         duplicates: 1,
         late: 2,
         drops: 120,
+        discarded: 0,
+        mended: 0,
         send_troubles: vec![("queue full".into(), 7)],
         loss: None,
         loss_back: Some(SweepLoss { ppm: 20, error_ppm: 5 }),
