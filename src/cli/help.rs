@@ -364,6 +364,32 @@ Exit status:
     privileges!()
 );
 
+pub(super) const EXPLAIN: &str = "\
+Examples:
+  # all there is to know of a state
+  shakedown explain fin-wait-1
+  # a flag, a field, an option, a timer, an idea
+  shakedown explain rst
+  shakedown explain sequence number
+  shakedown explain window scale
+  shakedown explain 2MSL
+  shakedown explain half-close
+  # the header of a segment, drawn bit by bit, in Chinese
+  shakedown explain segment --lang zh
+  # a check of the battery
+  shakedown explain fin-hole
+  # everything that can be explained
+  shakedown explain
+
+Language:
+  That of the locale (LC_ALL, LC_MESSAGES, LANG): Chinese where it begins with
+  zh and is UTF-8, English otherwise. --lang en and --lang zh choose.
+
+Exit status:
+  0  the term was explained
+  2  there is no such term
+";
+
 pub(super) const DOCTOR: &str = "\
 Examples:
   # what this host can do, one line each, with the remedy where it cannot

@@ -1,0 +1,26 @@
+//! Explanations: what each step of a run means, and what each term means, in English and Chinese.
+//!
+//! [`Narrator`] hears the same events as a reporter and says of each of them what it means; whoever
+//! prints the event prints what the narrator says below it. All texts are in two tables, one of
+//! [sayings] and one of [terms], each text in both languages side by side.
+
+mod check;
+mod find;
+mod header;
+mod list;
+mod narrator;
+mod page;
+pub(in crate::report) mod prose;
+mod sayings;
+mod terms;
+mod text;
+#[cfg(test)]
+mod tests;
+
+pub use check::check_page;
+pub use find::{Found, find, find_among, near};
+pub use header::segment_page;
+pub use list::list;
+pub use narrator::{Narrator, Paragraph, knows_reason};
+pub use page::term_page;
+pub use text::Lang;
