@@ -5,7 +5,9 @@ use std::time::Duration;
 use clap::Args;
 
 use super::expect::{self, Expect};
-use super::shared::{DataArgs, ExplainArgs, OfferArgs, OutputArgs, SourceArgs, TargetArgs, TimingArgs};
+use super::shared::{
+    DataArgs, ExplainArgs, OfferArgs, OutputArgs, SourceArgs, TargetArgs, TimingArgs,
+};
 use super::value;
 
 /// Arguments of `close`.

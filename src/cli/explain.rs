@@ -11,7 +11,7 @@ pub struct ExplainTermArgs {
     ///
     /// In English or Chinese, whatever the case and the punctuation: fin-wait-1, FIN_WAIT1, finwait1.
     /// 'segment' draws the header. Several words are one term.
-    #[arg(value_name = "TERM", allow_hyphen_values = true)]
+    #[arg(value_name = "TERM")]
     pub term: Vec<String>,
 
     /// Language, en or zh [default: by the locale]

@@ -3,7 +3,9 @@
 use clap::Args;
 
 use super::expect::{self, Expect};
-use super::shared::{DataArgs, ExplainArgs, OfferArgs, OutputArgs, SourceArgs, TargetArgs, TimingArgs};
+use super::shared::{
+    DataArgs, ExplainArgs, OfferArgs, OutputArgs, SourceArgs, TargetArgs, TimingArgs,
+};
 use super::value::Then;
 
 /// Arguments of `handshake`.

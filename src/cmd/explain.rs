@@ -15,12 +15,10 @@ use crate::report::explain::{self, Lang};
 ///
 /// # Errors
 /// There is no such term, or standard output cannot be written.
-pub(super) fn run(
-    args: &ExplainTermArgs,
-    environment: &Environment,
-) -> anyhow::Result<ExitStatus> {
+pub(super) fn run(args: &ExplainTermArgs, environment: &Environment) -> anyhow::Result<ExitStatus> {
     let lang = language(args.lang, environment);
-    let style = session::style(&OutputArgs { color: args.color, ..OutputArgs::default() }, environment);
+    let style =
+        session::style(&OutputArgs { color: args.color, ..OutputArgs::default() }, environment);
     let checks: Vec<&'static CheckInfo> =
         check::all().into_iter().map(|check| &check.info).collect();
     let text = if args.term.is_empty() {

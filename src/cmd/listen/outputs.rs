@@ -34,9 +34,8 @@ pub(super) fn reporter(
     let output = &args.output;
     let lang = explain::of_run(&args.explain, &environment);
     let style = Style { explain: lang, ..session::style(output, &environment) };
-    let ladders = output.verbose > 0
-        || lang.is_some()
-        || args.limit.count == Some(1) && !output.quiet;
+    let ladders =
+        output.verbose > 0 || lang.is_some() || args.limit.count == Some(1) && !output.quiet;
     let live = is_terminal && !environment.dumb && !output.quiet && !output.json && !ladders;
     let report: Box<dyn Sink> = if output.json {
         let segments = output.verbose > 0 || lang.is_some();

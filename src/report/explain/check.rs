@@ -10,10 +10,8 @@ use crate::report::human::{Lines, Style};
 #[must_use]
 pub fn check_page(info: &CheckInfo, lang: Lang, style: &Style) -> String {
     let kind = Text::new("check", "检查项").lang(lang);
-    let mut lines: Lines = vec![vec![
-        Span::new(info.id, Paint::Bold),
-        Span::new(format!("  {kind}"), Paint::Dim),
-    ]];
+    let mut lines: Lines =
+        vec![vec![Span::new(info.id, Paint::Bold), Span::new(format!("  {kind}"), Paint::Dim)]];
     let shown = |text: &str| style.reason(text);
     let mut add = |label: Text, text: &str| lines.extend(item(label.lang(lang), text, style));
     add(Text::new("does", "内容"), &shown(info.title));

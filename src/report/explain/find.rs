@@ -4,6 +4,8 @@ use super::terms::{self, Term};
 
 /// How alike two names must be to be proposed for each other.
 const ALIKE: f64 = 0.75;
+/// By how much one may be less alike than the nearest.
+const WITHIN: f64 = 0.08;
 /// How many names are proposed.
 const PROPOSALS: usize = 4;
 
@@ -45,21 +47,26 @@ pub fn near(name: &str, others: &[&str]) -> Vec<String> {
     let mut all: Vec<(f64, &str)> =
         of_terms.chain(of_others).filter(|(likeness, _)| *likeness >= ALIKE).collect();
     all.sort_by(|left, right| right.0.total_cmp(&left.0));
+    // Where one is very near, what is merely alike only distracts.
+    let best = all.first().map_or(0.0, |(likeness, _)| *likeness);
+    all.retain(|(likeness, _)| *likeness >= best - WITHIN);
     all.into_iter().take(PROPOSALS).map(|(_, known)| known.to_owned()).collect()
 }
 
 /// `text` in lower case, without anything but letters and digits.
 pub(super) fn bare(text: &str) -> String {
-    text.chars().filter(|character| character.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    text.chars()
+        .filter(|character| character.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::explain::text::Lang;
 
     fn found(name: &str) -> Option<&'static str> {
-        find(name).map(|found| found.0.name(Lang::En))
+        find(name).map(|found| found.0.names()[0])
     }
 
     #[test]
@@ -85,7 +92,7 @@ mod tests {
             names.sort();
             names.dedup();
             for name in names {
-                let owner = term.name(Lang::En);
+                let owner = term.names()[0];
                 let taken = owners.iter().find(|(known, _)| *known == name);
                 assert!(taken.is_none(), "{name} is {owner} and {taken:?}");
                 owners.push((name, owner));

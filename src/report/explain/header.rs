@@ -95,12 +95,15 @@ pub(super) fn lines(lang: Lang, style: &Style) -> Lines {
     lines
 }
 
-/// `  bits 0-15    source port: …`.
+/// `  0-15       source port = …`.
 fn meaning(entry: &Entry, (first, bits): (usize, usize), lang: Lang, style: &Style) -> Lines {
     let last = first + bits - 1;
     let place = if bits == 1 { format!("{first}") } else { format!("{first}-{last}") };
-    let separator = if lang == Lang::En { ": " } else { "：" };
-    item(&place, &format!("{}{separator}{}", entry.name(lang), entry.short.lang(lang)), style)
+    item(
+        &place,
+        &format!("{}{}{}", entry.full_name(lang), lang.is(), entry.short.lang(lang)),
+        style,
+    )
 }
 
 /// The drawing: every line as wide as every other.

@@ -2,7 +2,7 @@
 
 use super::page::{columns, text};
 use super::prose;
-use super::terms::{self, Kind, Term};
+use super::terms::{self, Kind};
 use super::text::{Lang, Text};
 use crate::event::CheckInfo;
 use crate::report::human::paint::{Paint, Span, blank};
@@ -14,25 +14,21 @@ pub fn list(checks: &[&CheckInfo], lang: Lang, style: &Style) -> String {
     let mut lines: Lines = Vec::new();
     let all = terms::all();
     for kind in Kind::ALL {
-        let names: Vec<String> =
-            all.iter().filter(|term| term.kind() == kind).map(|term| name(*term, lang)).collect();
+        let names: Vec<String> = all
+            .iter()
+            .filter(|term| term.kind() == kind)
+            .map(|term| term.full_name(lang))
+            .collect();
         lines.extend(section(kind.title().lang(lang), &names, lang, style));
     }
     let ids: Vec<String> = checks.iter().map(|check| check.id.to_owned()).collect();
-    let title = Text::new("check (see also 'shakedown check --list')", "检查项（另见 'shakedown check --list'）");
+    let title = Text::new(
+        "check (see also 'shakedown check --list')",
+        "检查项（另见 'shakedown check --list'）",
+    );
     lines.extend(section(title.lang(lang), &ids, lang, style));
     lines.pop();
     text(&lines, style)
-}
-
-fn name(term: Term, lang: Lang) -> String {
-    match term {
-        Term::Entry(entry) if lang == Lang::Zh && entry.name.zh != entry.name.en => {
-            // One name: a line is not broken within it.
-            format!("{}（{}）", entry.name.zh, entry.name.en)
-        }
-        _ => term.name(lang).to_owned(),
-    }
 }
 
 fn section(title: &str, names: &[String], lang: Lang, style: &Style) -> Lines {

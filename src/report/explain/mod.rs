@@ -13,9 +13,9 @@ mod page;
 pub(in crate::report) mod prose;
 mod sayings;
 mod terms;
-mod text;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub use check::check_page;
 pub use find::{Found, find, find_among, near};

@@ -44,20 +44,19 @@ pub(super) fn text(lines: &Lines, style: &Style) -> String {
     lines.iter().map(|line| render(line, style.color) + "\n").collect()
 }
 
-/// The term, and what kind of term it is.
-fn title(term: Term, lang: Lang) -> Vec<Span> {
-    let name = match (lang, term) {
-        (Lang::Zh, Term::Entry(entry)) if entry.name.zh != entry.name.en => {
-            format!("{}（{}）", entry.name.zh, entry.name.en)
-        }
-        _ => term.name(lang).to_owned(),
-    };
-    let kind = term.kind().title();
-    vec![Span::new(name, Paint::Bold), Span::new(format!("  {}", kind.lang(lang)), Paint::Dim)]
+/// The term, and what kind of term it is: below it where one line is too short for both.
+fn title(term: Term, lang: Lang, style: &Style) -> Lines {
+    let name = Span::new(term.full_name(lang), Paint::Bold);
+    let kind = Span::new(format!("  {}", term.kind().title().lang(lang)), Paint::Dim);
+    if name.width() + kind.width() <= columns(style) {
+        vec![vec![name, kind]]
+    } else {
+        vec![vec![name], vec![kind]]
+    }
 }
 
 fn of_entry(entry: &'static Entry, lang: Lang, style: &Style) -> Lines {
-    let mut lines = vec![title(Term::Entry(entry), lang)];
+    let mut lines = title(Term::Entry(entry), lang, style);
     let short = sentence(entry.short.lang(lang), lang);
     lines.extend(item(Text::new("meaning", "含义").lang(lang), &short, style));
     lines.extend(item(Text::new("more", "说明").lang(lang), entry.more.lang(lang), style));
@@ -72,7 +71,7 @@ fn of_entry(entry: &'static Entry, lang: Lang, style: &Style) -> Lines {
 
 fn of_state(state: State, lang: Lang, style: &Style) -> Lines {
     let entry = terms::of_state(state);
-    let mut lines = vec![title(Term::State(state), lang)];
+    let mut lines = title(Term::State(state), lang, style);
     let mut add = |label: Text, text: &str| lines.extend(item(label.lang(lang), text, style));
     add(Text::new("meaning", "含义"), entry.meaning.lang(lang));
     add(Text::new("which end", "哪一端"), entry.end.lang(lang));
@@ -149,6 +148,7 @@ pub(super) fn item(label: &str, text: &str, style: &Style) -> Lines {
 fn sentence(text: &str, lang: Lang) -> String {
     let stop = if lang == Lang::En { "." } else { "。" };
     let mut characters = text.chars();
-    let first: String = characters.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
+    let first: String =
+        characters.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
     format!("{first}{}{stop}", characters.as_str())
 }

@@ -18,7 +18,7 @@ struct Piece {
 }
 
 /// `text` in lines of at most `columns`, which are two at least. A line is broken at a blank or beside
-/// a wide character, never before a mark that closes nor behind one that opens; a piece that is wider
+/// a wide character, but not within a formula such as `ack = x + 1`, never before a mark that closes nor behind one that opens; a piece that is wider
 /// than a line is broken wherever the line ends.
 pub(in crate::report) fn wrap(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(2);
@@ -33,8 +33,8 @@ pub(in crate::report) fn wrap(text: &str, columns: usize) -> Vec<String> {
         }
         let mut rest = piece.text;
         while rest.width() > columns {
-            let tail = rest.split_off(head_within(&rest, columns));
-            lines.push(std::mem::replace(&mut rest, tail));
+            let tail = rest.split_off(head_within(&rest, columns)).trim_start().to_owned();
+            lines.push(std::mem::replace(&mut rest, tail).trim_end().to_owned());
         }
         line.push_str(&rest);
     }
@@ -52,6 +52,17 @@ fn pieces(text: &str) -> Vec<Piece> {
     for character in text.chars() {
         if character == ' ' {
             after_blank = true;
+            continue;
+        }
+        // The blanks around a sign belong to their formula.
+        let is_sign = |character: char| "=+".contains(character);
+        let behind_sign = pieces.last().is_some_and(|piece| piece.text.ends_with(is_sign));
+        if after_blank
+            && (is_sign(character) || behind_sign)
+            && let Some(last) = pieces.last_mut()
+        {
+            last.text.extend([' ', character]);
+            (after_blank, open) = (false, character.width().unwrap_or(0) < 2);
             continue;
         }
         let wide = character.width().unwrap_or(0) > 1;
@@ -83,6 +94,7 @@ mod tests {
     #[test]
     fn latin_text_is_broken_at_blanks() {
         assert_eq!(wrap("the SYN bit is set", 8), ["the SYN", "bit is", "set"]);
+        assert_eq!(wrap("then ack = x + 1 = 7, seq", 16), ["then", "ack = x + 1 = 7,", "seq"]);
         assert_eq!(wrap("half-open 1234567890", 6), ["half-o", "pen", "123456", "7890"]);
     }
 
@@ -99,7 +111,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_line_is_too_wide_and_nothing_is_lost(
-            text in "[a-z.,() 三次握手。，、（）“”]{0,80}", columns in 2_usize..60,
+            text in "[a-z=+.,() 三次握手。，、（）“”]{0,80}", columns in 2_usize..60,
         ) {
             let lines = wrap(&text, columns);
             for line in &lines {

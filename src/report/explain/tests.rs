@@ -2,7 +2,7 @@
 
 use super::sayings;
 use super::terms::{self, Term};
-use super::text::{Lang, Text, places};
+use super::text::{Text, places};
 
 /// What a run can put into a saying.
 const PLACES: [&str; 21] = [
@@ -14,21 +14,15 @@ const PLACES: [&str; 21] = [
 fn texts() -> Vec<(&'static str, Text)> {
     let mut texts = Vec::new();
     for term in terms::all() {
-        let name = term.name(Lang::En);
+        let name = term.names()[0];
         match term {
             Term::Entry(entry) => {
                 texts.extend([(name, entry.name), (name, entry.short), (name, entry.more)]);
             }
             Term::State(state) => {
                 let entry = terms::of_state(state);
-                let all = [
-                    entry.meaning,
-                    entry.end,
-                    entry.entered,
-                    entry.left,
-                    entry.lasts,
-                    entry.known,
-                ];
+                let all =
+                    [entry.meaning, entry.end, entry.entered, entry.left, entry.lasts, entry.known];
                 texts.extend(all.map(|text| (name, text)));
             }
         }

@@ -16,6 +16,14 @@ impl Lang {
     /// Both.
     pub const ALL: [Self; 2] = [Self::En, Self::Zh];
 
+    /// What stands between a term and its meaning.
+    pub(in crate::report) const fn is(self) -> &'static str {
+        match self {
+            Self::En => " = ",
+            Self::Zh => "：",
+        }
+    }
+
     /// The language of a POSIX locale's name: `zh_CN.UTF-8` is Chinese, everything else English.
     #[must_use]
     pub fn of_locale(name: &str) -> Self {

@@ -40,21 +40,22 @@ fn set(paragraphs: &[Paragraph], columns: usize, style: &Style) -> Lines {
 
 /// One paragraph behind its mark: the step itself in plain print, the meaning of a term dimmed.
 fn lines(paragraph: &Paragraph, columns: usize, style: &Style) -> Lines {
-    let (mark, paint) = match (paragraph.term, style.unicode) {
+    let (mark, paint) = match (&paragraph.term, style.unicode) {
         (None, true) => ("» ", Paint::Plain),
         (None, false) => ("> ", Paint::Plain),
         (Some(_), true) => ("· ", Paint::Dim),
         (Some(_), false) => ("- ", Paint::Dim),
     };
-    let text = match paragraph.term {
-        Some(term) => format!("{term} = {}", paragraph.text),
+    let is = style.explain.unwrap_or_default().is();
+    let text = match &paragraph.term {
+        Some(term) => format!("{term}{is}{}", paragraph.text),
         None => paragraph.text.clone(),
     };
     let mut lines = Vec::new();
     for (number, text) in prose::wrap(&text, columns - MARK).into_iter().enumerate() {
         let first = number == 0;
         let mut line = vec![if first { Span::new(mark, Paint::Dim) } else { blank(MARK) }];
-        let name = paragraph.term.filter(|_| first);
+        let name = paragraph.term.as_deref().filter(|_| first);
         match name.and_then(|name| text.strip_prefix(name).map(|rest| (name, rest))) {
             Some((name, rest)) => {
                 line.extend([Span::new(name, Paint::Bold), Span::new(rest, paint)]);

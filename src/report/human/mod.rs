@@ -224,9 +224,8 @@ impl<W: Write> HumanReporter<W> {
 
     /// Whether a run's ladder is drawn: many probes at once only on demand.
     fn draws(&self, run: &Run) -> bool {
-        !self.style.quiet && (run.command != "probe"
-                || self.style.verbosity > 0
-                || self.style.explain.is_some())
+        !self.style.quiet
+            && (run.command != "probe" || self.style.verbosity > 0 || self.style.explain.is_some())
     }
 
     /// What a client of ours did, and the end of its ladder.

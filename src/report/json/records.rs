@@ -27,7 +27,7 @@ pub(super) struct Line<T> {
 #[derive(Debug, Serialize)]
 pub(super) struct Explanation {
     #[serde(skip_serializing_if = "Option::is_none")]
-    term: Option<&'static str>,
+    term: Option<String>,
     text: String,
 }
 

@@ -22,7 +22,7 @@ pub fn knows_reason(words: &str) -> bool {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Paragraph {
     /// The term whose meaning this is; none where the step itself is explained.
-    pub term: Option<&'static str>,
+    pub term: Option<String>,
     /// The explanation, without line breaks.
     pub text: String,
 }
@@ -62,13 +62,7 @@ impl Narrator {
     /// Explains in `lang`.
     #[must_use]
     pub const fn new(lang: Lang) -> Self {
-        Self {
-            lang,
-            absolute: false,
-            unicode: true,
-            told: BTreeSet::new(),
-            flows: BTreeMap::new(),
-        }
+        Self { lang, absolute: false, unicode: true, told: BTreeSet::new(), flows: BTreeMap::new() }
     }
 
     /// Names sequence numbers as they are on the wire where `absolute` is set, and writes in ASCII
@@ -169,7 +163,7 @@ impl Narrator {
         for entry in used.chain(told.terms).chain(facts.terms()) {
             if self.told.insert(entry.name.en) {
                 let text = entry.short.lang(self.lang).to_owned();
-                paragraphs.push(Paragraph { term: Some(entry.name(self.lang)), text });
+                paragraphs.push(Paragraph { term: Some(entry.full_name(self.lang)), text });
             }
         }
         paragraphs

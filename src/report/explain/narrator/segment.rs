@@ -175,7 +175,10 @@ impl Scene<'_> {
     fn acks_nothing(&self) -> Told {
         let window = self.segment.window;
         let outstanding = self.to.nxt.is_some_and(|nxt| nxt.is_after(self.segment.ack));
-        if has_sack(self.segment) || outstanding && self.from.window == Some(window) {
+        let asked_again = self.story.repeated_by == Some(self.story.sender(self.event).other());
+        if asked_again {
+            Told::from(&say::AGAIN_ACK)
+        } else if has_sack(self.segment) || outstanding && self.from.window == Some(window) {
             Told::from(&say::ACK_AGAIN)
         } else if self.from.window.is_some_and(|before| window > before) {
             Told::from(&say::WINDOW_OPENS)

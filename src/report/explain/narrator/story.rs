@@ -61,6 +61,8 @@ pub(super) struct Story {
     pub(super) kept_alive_by: Option<End>,
     /// Something came after the end.
     pub(super) late: bool,
+    /// Who has just repeated what the other end has already.
+    pub(super) repeated_by: Option<End>,
     /// Flags of the last segment.
     last: Flags,
     said: Vec<&'static Saying>,
@@ -75,6 +77,7 @@ impl Story {
             crossed: false,
             kept_alive_by: None,
             late: false,
+            repeated_by: None,
             last: Flags::NONE,
             said: Vec::new(),
         }
@@ -111,6 +114,7 @@ impl Story {
         self.late |= event.note == Some(Note::Late);
         let keep_alive = is_keep_alive(segment, self.side(from));
         self.kept_alive_by = keep_alive.then_some(from);
+        self.repeated_by = (event.note == Some(Note::Duplicate)).then_some(from);
         if matches!(event.note, Some(Note::Rejected(_) | Note::LocalKernel | Note::Late)) {
             return;
         }
@@ -271,7 +275,8 @@ impl Facts {
     }
 
     fn blocks(&self, segment: &Segment, origin: SeqNum) -> String {
-        let shown = |number: SeqNum| if self.absolute { number.0 } else { number.offset_from(origin) };
+        let shown =
+            |number: SeqNum| if self.absolute { number.0 } else { number.offset_from(origin) };
         let blocks = segment.options.iter().find_map(|option| match option {
             TcpOption::Sack(blocks) => Some(blocks),
             _ => None,
@@ -280,9 +285,8 @@ impl Facts {
             Lang::En => (" to ", ", "),
             Lang::Zh => (" 到 ", "、"),
         };
-        let block = |(left, right): &(SeqNum, SeqNum)| {
-            format!("{}{to}{}", shown(*left), shown(*right - 1))
-        };
+        let block =
+            |(left, right): &(SeqNum, SeqNum)| format!("{}{to}{}", shown(*left), shown(*right - 1));
         let blocks: Vec<String> = blocks.into_iter().flatten().map(block).collect();
         blocks.join(and)
     }
@@ -294,9 +298,8 @@ pub(super) fn newly_acked(segment: &Segment, sender: &Side, receiver: &Side) -> 
     if !segment.has(Flags::ACK) || !segment.ack.is_after(before) {
         return 0;
     }
-    let fin = receiver.fin.is_some_and(|fin| {
-        segment.ack.is_at_or_after(fin) && before.is_before(fin)
-    });
+    let fin =
+        receiver.fin.is_some_and(|fin| segment.ack.is_at_or_after(fin) && before.is_before(fin));
     segment.ack.offset_from(before) - u32::from(fin)
 }
 

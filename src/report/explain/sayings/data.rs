@@ -9,7 +9,7 @@ DATA [SEQ, ACK_NUMBER]:
 "{From}发送 {bytes}，序号为 {first} 到 {last}，因此对方的确认号将是 {next}。ack = {ack} 表示它已收到{to}在该序号之前的全部数据。";
 
 DATA_CONFIRMS [SEQ, ACK_NUMBER]:
-"{From} sends {bytes}, numbers {first} to {last}, and in the same segment confirms {acked} of {to}: ack = {ack} is the number that it expects next."
+"{From} sends {bytes}, numbers {first} to {last}, and in the same segment acknowledges {acked} of {to}: ack = {ack} is the number that it expects next."
 "{From}发送 {bytes}，序号为 {first} 到 {last}，同时捎带确认{to}的 {acked}：ack = {ack} 是它期望的下一个序号。";
 
 DATA_HALF [HALF_CLOSE]:
@@ -25,11 +25,11 @@ PUSH [PSH]:
 "PSH 位：{from}要说的话暂时到此为止，{to}应把数据交给应用进程。";
 
 ACK_DATA [ACK_NUMBER]:
-"{From} confirms {acked}: ack = {ack} is the number of the byte that it expects next. There are no data in it (len = 0), so it takes up no number itself."
+"{From} acknowledges {acked}: ack = {ack} is the number of the byte that it expects next. There are no data in it (len = 0), so it takes up no number itself."
 "{From}确认收到 {acked}：ack = {ack} 是它期望的下一个字节的序号。它不携带数据（len = 0），所以自己不占用序号。";
 
 ACK_LOST []:
-"If it were lost, the next acknowledgment would do in its place, for each confirms everything before it; if none followed, {to} would send again."
+"If it were lost, the next acknowledgment would do in its place, for each acknowledges everything before it; if none followed, {to} would send again."
 "如果它丢失，下一个确认可以代替它，因为每个确认都涵盖此前的全部数据；如果之后没有确认，{to}就会重传。";
 
 ACK_AGAIN [DUPLICATE_ACK]:
@@ -41,7 +41,7 @@ ACK_BLOCKS [SACK]:
 "SACK 选项列出缺口之后已收到的数据：{blocks}。";
 
 ACK_PLAIN [ACK_NUMBER]:
-"{From} confirms nothing new and sends no data: it says once more that it expects number {ack}."
+"{From} acknowledges nothing new and sends no data: it says once more that it expects number {ack}."
 "{From}没有确认新数据，也没有发送数据：只是再次说明它期望序号 {ack}。";
 
 WINDOW_CLOSES [ZERO_WINDOW]:
@@ -49,7 +49,7 @@ WINDOW_CLOSES [ZERO_WINDOW]:
 "win = 0：{from}的缓冲区已满，{to}必须停止发送，直到窗口重新打开。";
 
 WINDOW_OPENS [WINDOW_UPDATE]:
-"{From} confirms nothing new (ack = {ack} as before), but its window is larger now: its application has read, and {to} may send more. If this were lost, a window probe would ask for it."
+"{From} acknowledges nothing new (ack = {ack} as before), but its window is larger now: its application has read, and {to} may send more. If this were lost, a window probe would ask for it."
 "{From}没有确认新数据（ack = {ack} 不变），但窗口变大了：应用进程已读走数据，{to}可以继续发送。如果它丢失，零窗口探测会再次询问。";
 
 PROBES_WINDOW [PERSIST]:

@@ -33,19 +33,19 @@ HALF_OPENS_CROSSED [SIMULTANEOUS_OPEN]:
 "{Who}等待的是 SYN-ACK，收到的却是 SYN：对方也在打开连接。它再次发送自己的 SYN，这次带上 ACK。";
 
 OPEN_CLIENT []:
-"Its SYN is acknowledged: for {who} the connection is open. It may send data from now on, and has to acknowledge the SYN of the other end."
-"自己的 SYN 已得到确认：对{who}来说连接已打开。它从现在起可以发送数据，并且要确认对方的 SYN。";
+"{Who}'s SYN is acknowledged: for it the connection is open. It may send data from now on, and has to acknowledge the SYN of the other end."
+"{who}的 SYN 已得到确认：对它来说连接已打开。它从现在起可以发送数据，并且要确认对方的 SYN。";
 
 OPEN_SERVER []:
-"Its SYN is acknowledged: for {who} the connection is open too, and its application gets it (accept). Both may send data."
-"自己的 SYN 已得到确认：对{who}来说连接也打开了，交给应用进程（accept）。双方都可以发送数据。";
+"{Who}'s SYN is acknowledged: for it the connection is open too, and its application gets it (accept). Both may send data."
+"{who}的 SYN 已得到确认：对它来说连接也已打开，可以交给应用进程（accept）。双方都可以发送数据。";
 
 OPEN_CROSSED []:
-"Its SYN is acknowledged: for {who} the connection is open. Both may send data."
-"自己的 SYN 已得到确认：对{who}来说连接已打开。双方都可以发送数据。";
+"{Who}'s SYN is acknowledged: for it the connection is open. Both may send data."
+"{who}的 SYN 已得到确认：对它来说连接已打开。双方都可以发送数据。";
 
 CLOSES_FIRST [ACTIVE_CLOSE]:
-"{Who} closes first: it sends its FIN. From now on it sends no data, but still receives and confirms them."
+"{Who} closes first: it sends its FIN. From now on it sends no data, but still receives and acknowledges them."
 "{Who}先关闭：发出 FIN。此后它不再发送数据，但仍然接收并确认数据。";
 
 CLOSED_BY_OTHER [PASSIVE_CLOSE]:
@@ -53,11 +53,11 @@ CLOSED_BY_OTHER [PASSIVE_CLOSE]:
 "{Who}已收到 FIN：它的应用进程会读到文件结束。它仍可以发送数据，何时关闭自己的方向由它决定。";
 
 HALF_CLOSES [HALF_CLOSE]:
-"Its FIN is confirmed: {who} has closed its direction, and waits for the FIN of the other end. Data may still come in, for as long as that takes."
-"自己的 FIN 已得到确认：{who}的方向已关闭，现在等待对方的 FIN。在此期间仍可接收数据，不限时间。";
+"{Who}'s FIN is acknowledged: its direction is closed, and it waits for the FIN of the other end. Data may still come in, for as long as that takes."
+"{who}的 FIN 已得到确认：它的方向已关闭，现在等待对方的 FIN。在此期间仍可接收数据，不限时间。";
 
 CROSSES [SIMULTANEOUS_CLOSE]:
-"{Who} gets a FIN before its own is confirmed: both close at once. It confirms it, and waits for the ACK of its own."
+"{Who} gets a FIN before its own is acknowledged: both close at once. It acknowledges it, and waits for the ACK of its own."
 "{Who}在自己的 FIN 得到确认之前收到了对方的 FIN：双方同时关闭。它确认这个 FIN，并等待对自己 FIN 的确认。";
 
 CLOSES_SECOND [PASSIVE_CLOSE]:
@@ -65,12 +65,12 @@ CLOSES_SECOND [PASSIVE_CLOSE]:
 "{Who}的应用进程也关闭了：FIN 已发出，只等最后的确认。";
 
 WAITS [TWO_MSL, MSL]:
-"Both directions are closed. {Who} waits 2 MSL before it forgets the connection: to confirm a repeated FIN, and to let old segments die before the same ports are used again."
+"Both directions are closed. {Who} waits 2 MSL before it forgets the connection: to acknowledge a repeated FIN, and to let old segments die before the same ports are used again."
 "两个方向都已关闭。{Who}等待 2 MSL 才忘掉这个连接：以便再次确认重传的 FIN，并在同一对端口再次使用之前让旧报文段消失。";
 
 ENDS_LAST []:
-"Its FIN is confirmed: for {who} the connection is over at once. It needs no TIME-WAIT, for the other end keeps that watch."
-"自己的 FIN 已得到确认：对{who}来说连接立即结束。它不需要 TIME-WAIT，因为由另一端来等待。";
+"{Who}'s FIN is acknowledged: for it the connection is over at once. It needs no TIME-WAIT, for the other end keeps that watch."
+"{who}的 FIN 已得到确认：对它来说连接立即结束。它不需要 TIME-WAIT，因为由另一端来等待。";
 
 ENDS_WAIT []:
 "2 MSL have passed without a repeated FIN: {who} forgets the connection. Its ports may be used again."
@@ -101,7 +101,7 @@ GIVES_UP_SYN [FILTERED]:
 "多次重传都没有得到回应，{who}放弃：可能一再丢失、被防火墙丢弃，或对方根本不存在。程序会得到“连接超时”（ETIMEDOUT）。";
 
 GIVES_UP []:
-"Nothing was confirmed through all repetitions: {who} takes the other end for gone, and gives up."
+"Nothing was acknowledged through all repetitions: {who} takes the other end for gone, and gives up."
 "多次重传都没有得到确认：{who}认为对方已经消失，于是放弃。";
 
 ENDS_BY_ICMP [ICMP]:

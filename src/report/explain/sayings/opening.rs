@@ -6,7 +6,7 @@ use crate::report::explain::terms;
 sayings! {
 SYN_SENT [SYN, SEQ, ISN]:
 "{From} asks to open a connection: the SYN bit is set, and seq = x = {isn} is its initial sequence number. The SYN takes up one number, so its first byte of data will be {next}."
-"{From}请求建立连接（第一次握手）：SYN 位置 1，seq = x = {isn} 是它的初始序号。SYN 占用一个序号，所以它的第一个数据字节的序号将是 {next}。";
+"{From}请求建立连接（第一次握手）：SYN 位为 1，初始序号 seq = x = {isn}。SYN 占用一个序号，所以它的第一个数据字节的序号将是 {next}。";
 
 SYN_LOST [RTO]:
 "If it were lost, nothing would come back, and {from} would send it again after its time-out (RTO), each time after a longer wait."
@@ -22,7 +22,7 @@ SYN_DATA [FAST_OPEN]:
 
 SYN_ACK [ACK, ACK_NUMBER]:
 "{From} agrees, and opens its own direction in the same segment: the SYN bit with seq = y = {isn}; the ACK bit with ack = x + 1 = {ack}, for it has got number x and expects the next."
-"{From}同意建立连接，并在同一报文段中打开自己的方向（第二次握手）：SYN 位置 1，seq = y = {isn}；ACK 位置 1，ack = x + 1 = {ack}，表示已收到序号 x，期望下一个。";
+"{From}同意建立连接，并在同一报文段中打开自己的方向（第二次握手）：SYN 位为 1，seq = y = {isn}；ACK 位为 1，ack = x + 1 = {ack}，表示已收到序号 x，期望下一个。";
 
 SYN_ACK_LOST [RTO]:
 "If it were lost, {to} would take its SYN for lost and repeat it, and {from} would repeat the SYN-ACK."
@@ -34,7 +34,7 @@ SYN_ACK_CROSSED [SIMULTANEOUS_OPEN, ACK, ACK_NUMBER]:
 
 FINAL_ACK [HANDSHAKE]:
 "{From} acknowledges the SYN of the other end: the ACK bit with ack = y + 1 = {ack}; seq = x + 1 = {seq}, since its own SYN took up one number. Now both ends know that both directions work. A pure ACK takes up no number."
-"{From}确认对方的 SYN（第三次握手）：ACK 位置 1，ack = y + 1 = {ack}；由于自己的 SYN 占用了一个序号，seq = x + 1 = {seq}。至此双方都知道两个方向都通。纯 ACK 不占用序号。";
+"{From}确认对方的 SYN（第三次握手）：ACK 位为 1，ack = y + 1 = {ack}；由于自己的 SYN 占用了一个序号，seq = x + 1 = {seq}。至此双方都知道两个方向都通。纯 ACK 不占用序号。";
 
 FINAL_ACK_LOST []:
 "If it were lost, {to} would stay in SYN-RECEIVED and repeat its SYN-ACK; any later segment of {from} would do as well, for all carry the same acknowledgment."

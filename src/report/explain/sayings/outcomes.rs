@@ -33,7 +33,7 @@ INVALID []:
 "收到的报文段没有确认我们的 SYN，不可能是对它的回应：可能来自旧连接、有缺陷的设备，或是伪造的。";
 
 CLOSED []:
-"Both ends have sent a FIN and both FINs were confirmed: every byte has arrived, and both ends know it."
+"Both ends have sent a FIN and both FINs were acknowledged: every byte has arrived, and both ends know it."
 "双方都发送了 FIN，两个 FIN 都得到确认：所有字节都已到达，双方也都知道。";
 
 RESET []:
@@ -41,11 +41,11 @@ RESET []:
 "对方用 RST 终止了连接：途中的数据已丢失。";
 
 TIMED_OUT []:
-"The connection was open, and then nothing was confirmed any more: the way or the other end is gone."
+"The connection was open, and then nothing was acknowledged any more: the way or the other end is gone."
 "连接曾经打开，后来再也得不到确认：网络或对方已经中断。";
 
 STILL_OPEN []:
-"The other end's kernel has confirmed our FIN, but its application never closed: it stays in CLOSE-WAIT."
+"The other end's kernel has acknowledged our FIN, but its application never closed: it stays in CLOSE-WAIT."
 "对方内核确认了我们的 FIN，但应用进程一直没有关闭：它停留在 CLOSE-WAIT。";
 
 OTHER_SHAPE []:

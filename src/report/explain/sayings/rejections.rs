@@ -103,10 +103,10 @@ OTHER_REASON []:
 
 /// The saying for a reason, as [`Note::Rejected`](crate::event::Note::Rejected) words it.
 pub(in crate::report::explain) fn reason(words: &str) -> &'static Saying {
-    REASONS.iter().find(|(beginning, _)| words.starts_with(beginning)).map_or(
-        &OTHER_REASON,
-        |(_, saying)| *saying,
-    )
+    REASONS
+        .iter()
+        .find(|(beginning, _)| words.starts_with(beginning))
+        .map_or(&OTHER_REASON, |(_, saying)| *saying)
 }
 
 /// The beginning of each reason. A reason that is missing here is explained in general terms; a test

@@ -21,7 +21,7 @@ RST_HALF_OPEN_LOST []:
 "如果它丢失，{to}会停留在 SYN-RECEIVED，重发 SYN-ACK，最后放弃。";
 
 RST_ABORTS [RST, ABORT]:
-"{From} ends the connection at once: RST with seq = {seq}, the number that {to} expects next. What is still on its way is lost, and nothing confirms a RST."
+"{From} ends the connection at once: RST with seq = {seq}, the number that {to} expects next. What is still on its way is lost, and nothing acknowledges a RST."
 "{From}立即终止连接：RST，seq = {seq} 是{to}期望的下一个序号。途中的数据全部丢失，而且 RST 不会得到任何确认。";
 
 RST_ABORTS_LOST []:

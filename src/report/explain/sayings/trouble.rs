@@ -13,15 +13,15 @@ AGAIN_SYN_ACK [RETRANSMISSION, RTO]:
 "{From}重发 SYN-ACK{gap}，序号不变：它还没有收到{to}的 ACK，可能丢失了，也可能被扣住没有发出。";
 
 AGAIN_DATA [RETRANSMISSION, RTO]:
-"{From} sends these bytes again{gap}, with the same numbers from {seq} on: they were not confirmed in time, or duplicate ACKs say that they are missing."
+"{From} sends these bytes again{gap}, with the same numbers from {seq} on: they were not acknowledged in time, or duplicate ACKs say that they are missing."
 "{From}重传这些字节{gap}，仍从序号 {seq} 开始：它们没有按时得到确认，或者重复确认表明它们缺失了。";
 
 AGAIN_FIN [RETRANSMISSION, RTO]:
-"{From} sends its FIN again{gap}, with the same number {fin}: it was not confirmed in time."
+"{From} sends its FIN again{gap}, with the same number {fin}: it was not acknowledged in time."
 "{From}重发 FIN{gap}，序号 {fin} 不变：它没有按时得到确认。";
 
-AGAIN_ACK [RETRANSMISSION]:
-"{From} confirms once more what it has: ack = {ack}."
+AGAIN_ACK []:
+"{From} acknowledges once more what it has: ack = {ack}."
 "{From}再次确认已收到的内容：ack = {ack}。";
 
 GAP [RETRANSMISSION]:
@@ -37,11 +37,11 @@ TWICE_SYN_ACK [DUPLICATE]:
 "{From}重发 SYN-ACK{gap}，而{to}早已收到：说明最后的 ACK 没有到达，它仍在 SYN-RECEIVED。它会再次得到同样的 ACK。";
 
 TWICE_DATA [DUPLICATE]:
-"{From} sends bytes again{gap} that {to} has already: the confirmation was lost or came too late. They are dropped and confirmed again."
+"{From} sends bytes again{gap} that {to} has already: the acknowledgment was lost or came too late. They are dropped and acknowledged again."
 "{From}重传{gap}{to}已经收到的字节：确认丢失或来得太晚。这些字节被丢弃，并再次确认。";
 
 TWICE_FIN [DUPLICATE]:
-"{From} repeats its FIN{gap}: the confirmation has not reached it. {To} confirms it again, and where it is in TIME-WAIT, begins its 2 MSL anew."
+"{From} repeats its FIN{gap}: the acknowledgment has not reached it. {To} acknowledges it again, and where it is in TIME-WAIT, begins its 2 MSL anew."
 "{From}重发 FIN{gap}：确认没有到达它那里。{To}再次确认；如果正处于 TIME-WAIT，就重新开始 2 MSL 计时。";
 
 TWICE_ACK [DUPLICATE]:

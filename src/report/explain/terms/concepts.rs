@@ -33,7 +33,7 @@ ACTIVE_OPEN = "active open" "主动打开" ["active opener", "connect"] [9293 "3
 "CLOSED becomes SYN-SENT."
 "状态由 CLOSED 变为 SYN-SENT。";
 
-PASSIVE_OPEN = "passive open" "被动打开" ["passive opener", "listening"] [9293 "3.9.1.1"]:
+PASSIVE_OPEN = "passive open" "被动打开" ["passive opener"] [9293 "3.9.1.1"]:
 "to wait for whoever comes, as a server does by listen()"
 "等待别人来连接，服务器调用 listen() 时就是这样"
 "CLOSED becomes LISTEN. One listener serves any number of clients; each gets a connection of its own."
@@ -130,10 +130,10 @@ PROVED = "proved" "已证实" ["proven", "证实"] [9293 "3.3.2"]:
 "SYN-ACK 证实 SYN-RECEIVED，对我们的 FIN 的确认证实 CLOSE-WAIT。时间是估计值：到达时刻减去半个往返时间。";
 
 IMPLIED = "implied" "推断" ["inferred", "推断的"] [9293 "3.3.2"]:
-"our segment must have moved the far end there, if it has arrived; nothing has come back yet that proves it"
-"我们的报文段如果到达，对方必然进入该状态；但还没有收到能证实这一点的报文段"
-"The next segment of the far end may prove it, or show that ours was lost: then it is taken back."
-"对方的下一个报文段可能证实它，也可能表明我们的报文段丢失了，这时推断就会被撤回。";
+"concluded from a segment of ours, and not seen yet: the far end's next segment proves it, or takes it back"
+"由我们发出的报文段推知，尚未得到证实；对方的下一个报文段会证实它，或使它被撤回"
+"Our segment must have moved it there, if it has arrived. A repetition of the far end's last segment shows that ours was lost."
+"我们的报文段如果到达，对方必然进入该状态。如果对方重发上一个报文段，说明我们的报文段丢失了。";
 
 ASSUMED = "assumed" "假定" ["presumed", "假定的"] [9293 "3.3.2"]:
 "taken for granted, since nothing has been heard yet"

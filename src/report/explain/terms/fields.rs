@@ -17,15 +17,15 @@ DESTINATION_PORT = "destination port" "目的端口" ["dport", "dst port", "目�
 
 SEQ = "sequence number" "序号" ["seq", "SEG.SEQ", "sequence", "序列号"] [9293 "3.1", 9293 "3.4"]:
 "seq: the number of a segment's first byte; all bytes of a direction are counted, SYN and FIN too"
-"即 seq：报文段中第一个字节的编号；一个方向上的所有字节都要编号，SYN 和 FIN 也各占一个序号"
+"即 seq，报文段中第一个字节的编号；一个方向上的所有字节都要编号，SYN 和 FIN 也各占一个序号"
 "It has 32 bits and begins again at 0 behind 4294967295. The count of each direction begins at a random number (ISN). shakedown shows numbers relative to it, unless --absolute is given."
 "序号有 32 位，到 4294967295 之后又从 0 开始。每个方向都从一个随机的初始序号（ISN）开始计数。除非使用 --absolute，shakedown 显示的都是相对于 ISN 的序号。";
 
 ACK_NUMBER = "acknowledgment number" "确认号" ["ack number", "SEG.ACK", "acknowledgement number", "确认序号"] [9293 "3.1", 9293 "3.4"]:
-"ack: the number of the byte that the sender of the segment expects next; it confirms everything before it"
-"即 ack：期望收到的下一个字节的序号；它表示此前的所有字节都已收到"
+"ack: the number of the byte that the sender of the segment expects next; it acknowledges everything before it"
+"即 ack，期望收到的下一个字节的序号；它表示此前的所有字节都已收到"
 "It is valid only where the ACK bit is set, and counts the other direction. An acknowledgment says that TCP has the data, not that the application has read them."
-"只有 ACK 位置 1 时确认号才有效，它针对的是另一个方向的数据。确认只说明 TCP 已收到数据，并不说明应用进程已经读取。";
+"只有 ACK 位为 1 时确认号才有效，它针对的是另一个方向的数据。确认只说明 TCP 已收到数据，并不说明应用进程已经读取。";
 
 DATA_OFFSET = "data offset" "数据偏移" ["doff", "header length", "offset", "首部长度"] [9293 "3.1"]:
 "the length of the header in units of 4 bytes: 5 without options, 15 at most"
@@ -41,7 +41,7 @@ RESERVED = "reserved" "保留" ["rsrvd", "reserved bits", "保留位", "保留�
 
 WINDOW = "window" "窗口" ["win", "SND.WND", "receive window", "窗口大小", "接收窗口"] [9293 "3.1", 9293 "3.8.6"]:
 "win: how many more bytes, from ack on, the sender of the segment is ready to take"
-"即 win：本报文段的发送方从确认号算起还能接收多少字节"
+"即 win，本报文段的发送方从确认号算起还能接收多少字节"
 "It has 16 bits; where both ends offered window scale it is shifted left by the agreed count, but never in a SYN. A window of 0 stops the other end."
 "窗口字段有 16 位；如果双方都提出了窗口扩大选项，实际窗口要按约定的位数左移，但 SYN 中的窗口从不扩大。窗口为 0 会让对方停止发送。";
 
@@ -53,7 +53,7 @@ CHECKSUM = "checksum" "校验和" ["检验和"] [9293 "3.1"]:
 
 URGENT_POINTER = "urgent pointer" "紧急指针" ["urgptr", "urp"] [9293 "3.1", 9293 "3.8.5"]:
 "how far the urgent data reach, counted from seq; valid only with the URG bit"
-"紧急数据从 seq 算起到哪里为止；只有 URG 位置 1 时才有效"
+"紧急数据从 seq 算起到哪里为止；只有 URG 位为 1 时才有效"
 "It does not set data apart from the stream: it only marks a place in it. New applications should not use it."
 "它并不把数据从字节流中分离出来，只是在其中标出一个位置。新应用不应再使用它。";
 

@@ -69,6 +69,16 @@ impl Entry {
     pub(in crate::report) const fn name(&self, lang: Lang) -> &'static str {
         self.name.lang(lang)
     }
+
+    /// The name in `lang`; behind a Chinese one the English, which stands in the ladder and in books.
+    pub(in crate::report) fn full_name(&self, lang: Lang) -> String {
+        match lang {
+            Lang::Zh if self.name.zh != self.name.en => {
+                format!("{}（{}）", self.name.zh, self.name.en)
+            }
+            _ => self.name(lang).to_owned(),
+        }
+    }
 }
 
 /// `NAME = "name" "中文名" ["alias"] [9293 "3.1"]: "short" "简短" "more" "更多";`, each a static of its
@@ -115,11 +125,11 @@ impl Term {
         }
     }
 
-    /// The name in `lang`. States are called the same in both.
-    pub(in crate::report) fn name(self, lang: Lang) -> &'static str {
+    /// As [`Entry::full_name`].
+    pub(in crate::report) fn full_name(self, lang: Lang) -> String {
         match self {
-            Self::State(state) => state.name(),
-            Self::Entry(entry) => entry.name(lang),
+            Self::State(state) => state.name().to_owned(),
+            Self::Entry(entry) => entry.full_name(lang),
         }
     }
 

@@ -29,7 +29,7 @@ SACK = "SACK" "选择确认" ["selective acknowledgment", "selective acknowledge
 
 TIMESTAMPS = "timestamps" "时间戳" ["ts", "tsopt", "TSval", "TSecr", "timestamp option", "时间戳选项"] [7323 "3"]:
 "TS val is the sender's clock, ecr the last value that it got from the other end; round trips can be measured by it and old segments told"
-"时间戳选项：TS val 是发送方的时钟，ecr 是它最近从对方收到的值；可用来测量往返时间并识别过时的报文段"
+"TS val 是发送方的时钟，ecr 是它最近从对方收到的值；可用来测量往返时间并识别过时的报文段"
 "Option kind 8. If both SYNs have it, every later segment except RST must have it. It also tells which copy of a repeated segment was answered, and protects against wrapped sequence numbers (PAWS)."
 "选项类型 8。如果双方的 SYN 都带有它，此后除 RST 外的每个报文段都必须携带。它还能说明对方回应的是重发报文段的哪一份，并防止序号回绕造成混淆（PAWS）。";
 

@@ -84,8 +84,8 @@ static LISTEN: StateEntry = StateEntry {
         "调用 listen()（被动打开）；半打开的连接被复位后也回到该状态",
     ),
     left: Text::new(
-        "by a SYN: a new connection begins in SYN-RECEIVED, while the listener itself goes on listening",
-        "收到 SYN：新连接从 SYN-RECEIVED 开始，监听者本身继续监听",
+        "by a SYN: a new connection begins in SYN-RECEIVED, while the listener itself goes on listening; by close() to CLOSED",
+        "收到 SYN：新连接从 SYN-RECEIVED 开始，监听者本身继续监听；调用 close() 进入 CLOSED",
     ),
     lasts: Text::new("as long as the server runs", "服务器运行多久就持续多久"),
     known: Text::new(
@@ -103,7 +103,10 @@ static SYN_SENT: StateEntry = StateEntry {
         "客户端的 SYN 已经发出，正在等待 SYN-ACK。此时还不能发送数据。",
     ),
     end: Text::new("the client; both in a simultaneous open", "客户端；同时打开时为双方"),
-    entered: Text::new("by connect(), an active open: the SYN is sent", "调用 connect()（主动打开），发出 SYN"),
+    entered: Text::new(
+        "by connect(), an active open: the SYN is sent",
+        "调用 connect()（主动打开），发出 SYN",
+    ),
     left: Text::new(
         "by a SYN-ACK to ESTABLISHED, by a SYN alone to SYN-RECEIVED, by a RST or by giving up to CLOSED",
         "收到 SYN-ACK 进入 ESTABLISHED；只收到 SYN 进入 SYN-RECEIVED；收到 RST 或放弃则回到 CLOSED",
@@ -117,7 +120,14 @@ static SYN_SENT: StateEntry = StateEntry {
 };
 
 static SYN_RECEIVED: StateEntry = StateEntry {
-    aliases: &["syn-recv", "syn_recv", "syn-rcvd", "syn received", "half-open server", "同步已收到"],
+    aliases: &[
+        "syn-recv",
+        "syn_recv",
+        "syn-rcvd",
+        "syn received",
+        "half-open server",
+        "同步已收到",
+    ],
     rule: section("3.10.7.4"),
     meaning: Text::new(
         "A SYN has come and the SYN-ACK is out. The connection is half-open until the client's ACK arrives.",
@@ -172,10 +182,13 @@ static FIN_WAIT_1: StateEntry = StateEntry {
         "本端已发出 FIN，正在等待确认。它不再发送数据，但仍然接收。",
     ),
     end: Text::new("the end that closes first", "先关闭的一端"),
-    entered: Text::new("by close() or shutdown(): the FIN is sent", "调用 close() 或 shutdown()，发出 FIN"),
+    entered: Text::new(
+        "by close() or shutdown(): the FIN is sent",
+        "调用 close() 或 shutdown()，发出 FIN",
+    ),
     left: Text::new(
-        "by the ACK of the FIN to FIN-WAIT-2, by the other end's FIN to CLOSING, by both in one to TIME-WAIT",
-        "FIN 得到确认进入 FIN-WAIT-2；收到对方的 FIN 进入 CLOSING；二者合在一个报文段中则进入 TIME-WAIT",
+        "by the ACK of the FIN to FIN-WAIT-2, by the other end's FIN to CLOSING, by both in one to TIME-WAIT, by a RST to CLOSED",
+        "FIN 得到确认进入 FIN-WAIT-2；收到对方的 FIN 进入 CLOSING；二者合在一个报文段中则进入 TIME-WAIT；收到 RST 则进入 CLOSED",
     ),
     lasts: Text::new(
         "one round trip: the other end's kernel acknowledges the FIN at once",
@@ -194,15 +207,15 @@ static FIN_WAIT_2: StateEntry = StateEntry {
     ),
     end: Text::new("the end that closes first", "先关闭的一端"),
     entered: Text::new("by the ACK of the FIN", "FIN 得到确认"),
-    left: Text::new("by the other end's FIN to TIME-WAIT", "收到对方的 FIN 进入 TIME-WAIT"),
+    left: Text::new(
+        "by the other end's FIN to TIME-WAIT, by a RST to CLOSED",
+        "收到对方的 FIN 进入 TIME-WAIT；收到 RST 则进入 CLOSED",
+    ),
     lasts: Text::new(
         "as long as the other application takes to close; Linux gives up on it after 60 seconds if nobody reads",
         "取决于对方应用进程何时关闭；如果本端已无进程读取，Linux 在 60 秒后放弃",
     ),
-    known: Text::new(
-        "implied by our ACK of its FIN",
-        "我们确认了它的 FIN 之后可以推断",
-    ),
+    known: Text::new("implied by our ACK of its FIN", "我们确认了它的 FIN 之后可以推断"),
     ss: Some("fin-wait-2"),
 };
 
@@ -215,7 +228,10 @@ static CLOSE_WAIT: StateEntry = StateEntry {
     ),
     end: Text::new("the end that closes second", "后关闭的一端"),
     entered: Text::new("by the other end's FIN", "收到对方的 FIN"),
-    left: Text::new("by close(), which sends the FIN, to LAST-ACK", "调用 close()（发送 FIN）进入 LAST-ACK"),
+    left: Text::new(
+        "by close(), which sends the FIN, to LAST-ACK; by a RST to CLOSED",
+        "调用 close()（发送 FIN）进入 LAST-ACK；收到 RST 则进入 CLOSED",
+    ),
     lasts: Text::new(
         "until the application closes; very many of them are a sign of a program that forgets to",
         "直到应用进程关闭；如果数量很多，说明程序忘了关闭连接",
@@ -239,7 +255,10 @@ static CLOSING: StateEntry = StateEntry {
         "by the other end's FIN, before our own is acknowledged",
         "自己的 FIN 得到确认之前，先收到了对方的 FIN",
     ),
-    left: Text::new("by the ACK of our FIN to TIME-WAIT", "FIN 得到确认后进入 TIME-WAIT"),
+    left: Text::new(
+        "by the ACK of its own FIN to TIME-WAIT, by a RST to CLOSED",
+        "自己的 FIN 得到确认后进入 TIME-WAIT；收到 RST 则进入 CLOSED",
+    ),
     lasts: Text::new("one round trip at most", "最多一个往返时间"),
     known: Text::new(
         "implied by our FIN after its own; proved by its ACK of that FIN",
@@ -256,10 +275,22 @@ static LAST_ACK: StateEntry = StateEntry {
         "本端后关闭：已发出 FIN，正在等待最后的确认。",
     ),
     end: Text::new("the end that closes second", "后关闭的一端"),
-    entered: Text::new("by close() in CLOSE-WAIT: the FIN is sent", "在 CLOSE-WAIT 调用 close()，发出 FIN"),
-    left: Text::new("by the ACK of the FIN to CLOSED, without any wait", "FIN 得到确认后立即进入 CLOSED，不用等待"),
-    lasts: Text::new("one round trip; the FIN is repeated until the ACK comes", "一个往返时间；ACK 不来就重传 FIN"),
-    known: Text::new("proved by its FIN, once it has acknowledged ours", "它确认我们的 FIN 之后又发来 FIN，即可证实"),
+    entered: Text::new(
+        "by close() in CLOSE-WAIT: the FIN is sent",
+        "在 CLOSE-WAIT 调用 close()，发出 FIN",
+    ),
+    left: Text::new(
+        "by the ACK of the FIN to CLOSED, without any wait",
+        "FIN 得到确认后立即进入 CLOSED，不用等待",
+    ),
+    lasts: Text::new(
+        "one round trip; the FIN is repeated until the ACK comes",
+        "一个往返时间；ACK 不来就重传 FIN",
+    ),
+    known: Text::new(
+        "proved by its FIN, once it has acknowledged ours",
+        "它确认我们的 FIN 之后又发来 FIN，即可证实",
+    ),
     ss: Some("last-ack"),
 };
 
@@ -274,7 +305,10 @@ static TIME_WAIT: StateEntry = StateEntry {
         "the end that closes first; both in a simultaneous close",
         "先关闭的一端；同时关闭时为双方",
     ),
-    entered: Text::new("by the other end's FIN, when ours is acknowledged", "自己的 FIN 已得到确认，又收到对方的 FIN"),
+    entered: Text::new(
+        "by the other end's FIN, when ours is acknowledged",
+        "自己的 FIN 已得到确认，又收到对方的 FIN",
+    ),
     left: Text::new(
         "by the end of 2 MSL; a new SYN with a later number may open the connection again",
         "2 MSL 期满；序号更大的新 SYN 可以重新打开该连接",

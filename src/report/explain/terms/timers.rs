@@ -23,7 +23,7 @@ MSL = "MSL" "报文最大生存时间" ["maximum segment lifetime", "最长报�
 
 TWO_MSL = "2MSL" "2MSL" ["2 msl", "2msl timer", "time-wait timer", "time-wait timeout", "2MSL 定时器", "时间等待定时器"] [9293 "3.6.1", 9293 "3.10.8"]:
 "twice the maximum segment lifetime: the time that an end stays in TIME-WAIT"
-"报文最大生存时间的两倍：在 TIME-WAIT 状态停留的时间"
+"报文最大生存时间的两倍，即在 TIME-WAIT 状态停留的时间"
 "One MSL for our last ACK to arrive or die, one for the repeated FIN that its loss would bring. A FIN that comes meanwhile is acknowledged again and starts the time anew."
 "一个 MSL 让我们最后的 ACK 到达对方或消失，另一个 MSL 让因它丢失而重传的 FIN 到达。在此期间收到 FIN 就再次确认，并重新开始计时。";
 
@@ -40,7 +40,7 @@ PERSIST = "persist timer" "持续定时器" ["persist", "persistence timer", "ze
 "如果没有它，一旦窗口更新丢失，双方就会永远互相等待。探测间隔像重传一样逐次加倍。";
 
 DELAYED_ACK = "delayed ACK" "延迟确认" ["delack", "delayed acknowledgment", "delayed ack timer", "推迟确认"] [9293 "3.8.6.3", 5681 "4.2"]:
-"an acknowledgment that waits a little, for data to ride on or for a second segment to confirm"
+"an acknowledgment that waits a little, for data to ride on or for a second segment to acknowledge"
 "稍等片刻再发确认，以便随数据一起发送，或一次确认两个报文段"
 "At most 500 ms by the RFC, 40 ms on Linux; at least every second full segment is acknowledged at once."
 "RFC 规定最多延迟 500 毫秒，Linux 为 40 毫秒；至少每两个满长的报文段要立即确认一次。";
