@@ -93,13 +93,13 @@ fn an_unknown_term_gets_the_nearest_ones() {
     for (words, line) in [
         (
             &["explain", "fin-wait-3"][..],
-            "shakedown: no term is called 'fin-wait-3': did you mean 'FIN-WAIT-1', 'FIN-WAIT-2', \
-             'finwait2-length' or 'finwait-data'? 'shakedown explain' lists them all\n",
+            "shakedown: no term is called 'fin-wait-3': did you mean 'FIN-WAIT-1' or \
+             'FIN-WAIT-2'? 'shakedown explain' lists them all\n",
         ),
         (
             &["explain", "sequence", "numbr"],
-            "shakedown: no term is called 'sequence numbr': did you mean 'sequence number' or \
-             'TIME-WAIT'? 'shakedown explain' lists them all\n",
+            "shakedown: no term is called 'sequence numbr': did you mean 'sequence number'? \
+             'shakedown explain' lists them all\n",
         ),
         (
             &["explain", "\u{9b}2J"],

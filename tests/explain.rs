@@ -1,7 +1,7 @@
 //! Explanations keep step with what they explain.
 
 use shakedown::check;
-use shakedown::report::explain::{find, knows_reason};
+use shakedown::report::explain::{find, knows_reason, translated};
 use shakedown::tcp::Rejection;
 use shakedown::tcp::state::State;
 
@@ -27,6 +27,16 @@ fn every_state_and_every_flag_can_be_looked_up() {
     for flag in ["FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE"] {
         assert!(find(flag).is_some(), "{flag}");
     }
+}
+
+/// A check that is added to the registry needs its Chinese, one that is taken out takes it along.
+#[test]
+fn every_check_is_explained_in_both_languages() {
+    let mut ids: Vec<&str> = check::all().into_iter().map(|check| check.info.id).collect();
+    let mut translated: Vec<&str> = translated().collect();
+    ids.sort_unstable();
+    translated.sort_unstable();
+    assert_eq!(translated, ids);
 }
 
 /// `shakedown explain NAME` would show the term in place of the check.

@@ -43,7 +43,7 @@ fn explanations() {
         ("explain-ascii-en", "LC_ALL", "C", "--absolute"),
         ("explain-locale-zh", "LC_ALL", "zh_CN.UTF-8", ""),
     ] {
-        let mut command = program(ECHO, &format!("{HANDSHAKE} --explain {more}").trim_end());
+        let mut command = program(ECHO, format!("{HANDSHAKE} --explain {more}").trim_end());
         command.env(variable, value);
         insta::assert_snapshot!(name, told_by(command));
     }

@@ -1,5 +1,6 @@
 //! A check of the battery, as a term.
 
+use super::checks::in_chinese;
 use super::page::{item, rules, text};
 use super::text::{Lang, Text};
 use crate::event::{CheckInfo, Cost, Level};
@@ -13,10 +14,16 @@ pub fn check_page(info: &CheckInfo, lang: Lang, style: &Style) -> String {
     let mut lines: Lines =
         vec![vec![Span::new(info.id, Paint::Bold), Span::new(format!("  {kind}"), Paint::Dim)]];
     let shown = |text: &str| style.reason(text);
+    let chinese = if lang == Lang::Zh { in_chinese(info.id) } else { None };
+    let texts = chinese.map_or_else(
+        || [info.title, info.expect, info.why].map(shown),
+        |check| [check.title, check.expect, check.why].map(str::to_owned),
+    );
+    let [title, expect, why] = texts;
     let mut add = |label: Text, text: &str| lines.extend(item(label.lang(lang), text, style));
-    add(Text::new("does", "内容"), &shown(info.title));
-    add(Text::new("expected", "期望"), &shown(info.expect));
-    add(Text::new("matters", "意义"), &shown(info.why));
+    add(Text::new("does", "内容"), &title);
+    add(Text::new("expected", "期望"), &expect);
+    add(Text::new("matters", "意义"), &why);
     add(Text::new("level", "级别"), level(info.level).lang(lang));
     add(Text::new("cost", "代价"), cost(info.cost).lang(lang));
     let groups: Vec<&str> = info.groups.iter().map(|group| group.name()).collect();

@@ -3,9 +3,9 @@
 use super::terms::{self, Term};
 
 /// How alike two names must be to be proposed for each other.
-const ALIKE: f64 = 0.75;
+const ALIKE: f64 = 0.6;
 /// By how much one may be less alike than the nearest.
-const WITHIN: f64 = 0.08;
+const WITHIN: f64 = 0.15;
 /// How many names are proposed.
 const PROPOSALS: usize = 4;
 
@@ -38,12 +38,14 @@ pub fn near(name: &str, others: &[&str]) -> Vec<String> {
     let wanted = bare(name);
     let of_terms = terms::all().into_iter().map(|term| {
         let names = term.names();
-        let likeness = names.iter().map(|known| strsim::jaro_winkler(&wanted, &bare(known)));
+        let likeness =
+            names.iter().map(|known| strsim::normalized_damerau_levenshtein(&wanted, &bare(known)));
         // What is found by a by-name is proposed by its own.
         (likeness.fold(0.0, f64::max), names[0])
     });
-    let of_others =
-        others.iter().map(|known| (strsim::jaro_winkler(&wanted, &bare(known)), *known));
+    let of_others = others
+        .iter()
+        .map(|known| (strsim::normalized_damerau_levenshtein(&wanted, &bare(known)), *known));
     let mut all: Vec<(f64, &str)> =
         of_terms.chain(of_others).filter(|(likeness, _)| *likeness >= ALIKE).collect();
     all.sort_by(|left, right| right.0.total_cmp(&left.0));

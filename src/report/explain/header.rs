@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn every_row_has_32_bits_and_every_line_the_same_width() {
-        for row in &ROWS[..] {
+        for row in ROWS {
             assert_eq!(row.iter().map(|field| field.bits).sum::<usize>(), BITS);
         }
         for lang in Lang::ALL {

@@ -3,6 +3,8 @@
 mod moves;
 mod segment;
 mod story;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -105,25 +107,25 @@ impl Narrator {
     fn step(&mut self, story: &mut Story, event: &Event) -> Vec<Paragraph> {
         let (told, facts) = match event {
             Event::Segment(event) => {
-                let facts = self.facts(story).of_segment(event, story);
+                let facts = self.facts().of_segment(event, story);
                 let told = segment::told(event, story);
                 story.take_in(event);
                 (told, facts)
             }
             Event::Transition(moved) => {
-                let facts = self.facts(story).of_move(moved.end, moved.to, moved.cause, story);
+                let facts = self.facts().of_move(moved.end, moved.to, moved.cause, story);
                 (moves::told(moved), facts)
             }
             Event::Confirmed { end, state, cause, .. } => {
-                let facts = self.facts(story).of_move(*end, *state, *cause, story);
+                let facts = self.facts().of_move(*end, *state, *cause, story);
                 (Told::from(&sayings::NOW_PROVED), facts)
             }
             Event::Retracted { end, believed, state, cause, .. } => {
-                let facts = self.facts(story).of_move(*end, *state, *cause, story);
+                let facts = self.facts().of_move(*end, *state, *cause, story);
                 (moves::retracted(*state), facts.believing(*believed))
             }
             Event::Icmp { error, rejected, .. } => {
-                let facts = self.facts(story).of_icmp(error);
+                let facts = self.facts().of_icmp(error);
                 (moves::icmp(error, rejected.is_some()), facts)
             }
             _ => return Vec::new(),
@@ -131,12 +133,12 @@ impl Narrator {
         self.say(told, &facts, Some(story))
     }
 
-    fn facts(&self, _: &Story) -> Facts {
+    fn facts(&self) -> Facts {
         Facts::new(self.lang, self.absolute, self.unicode)
     }
 
     fn outcome(&mut self, outcome: Outcome, half_open: bool) -> Vec<Paragraph> {
-        let facts = Facts::new(self.lang, self.absolute, self.unicode);
+        let facts = self.facts();
         self.say(Told::from(moves::outcome(outcome, half_open)), &facts, None)
     }
 

@@ -235,10 +235,12 @@ impl Scene<'_> {
         }
     }
 
-    /// It has come, and is kept from the machine.
+    /// It is kept from its receiver, which is our own machine unless we sent it.
     fn held(&self) -> Told {
         let mut told = self.plain();
-        told.main.push(if self.has(Flags::FIN) {
+        told.main.push(if self.event.dir == Dir::Tx {
+            &say::HELD_OTHER
+        } else if self.has(Flags::FIN) {
             &say::HELD_FIN
         } else if self.has(Flags::SYN) {
             &say::HELD_SYN

@@ -69,8 +69,8 @@ HELD_FIN [SIMULTANEOUS_CLOSE]:
 "{From}的 FIN（序号 {fin}）已经到达，但在我们的 FIN 发出之前先不交给状态机，使两个 FIN 交错。";
 
 HELD_OTHER []:
-"This segment is kept back on purpose, and not given to the machine yet."
-"这个报文段被有意扣住，暂不交给状态机。";
+"It is kept back on purpose, and does not reach {to} now."
+"它被有意扣住，现在不会到达{to}。";
 
 CHALLENGE [CHALLENGE_ACK]:
 "{From} does not simply obey what came: it answers by an ACK that says what it expects (ack = {ack}). Only the true other end gets to see this and can answer it."

@@ -39,7 +39,7 @@ PASSIVE_OPEN = "passive open" "被动打开" ["passive opener"] [9293 "3.9.1.1"]
 "CLOSED becomes LISTEN. One listener serves any number of clients; each gets a connection of its own."
 "状态由 CLOSED 变为 LISTEN。一个监听者可以服务任意多个客户端，每个客户端各有自己的连接。";
 
-SIMULTANEOUS_OPEN = "simultaneous open" "同时打开" ["sim open"] [9293 "3.5"]:
+SIMULTANEOUS_OPEN = "simultaneous open" "同时打开" [] [9293 "3.5"]:
 "both ends send a SYN before either has got the other's: one connection results, not two"
 "双方都在收到对方的 SYN 之前发出了 SYN；结果是一个连接，而不是两个"
 "Both go from SYN-SENT to SYN-RECEIVED, and four segments are needed. It is rare: both must use ports that were agreed upon. 'shakedown listen --simultaneous-open' brings it about."
@@ -81,7 +81,7 @@ PASSIVE_CLOSE = "passive close" "被动关闭" ["passive closer"] [9293 "3.6"]:
 "The kernel acknowledges the FIN at once; how long CLOSE-WAIT lasts is up to the application."
 "内核会立即确认 FIN；CLOSE-WAIT 持续多久则取决于应用进程。";
 
-SIMULTANEOUS_CLOSE = "simultaneous close" "同时关闭" ["sim close"] [9293 "3.6"]:
+SIMULTANEOUS_CLOSE = "simultaneous close" "同时关闭" [] [9293 "3.6"]:
 "both ends send a FIN before either has got the other's: both pass through CLOSING"
 "双方都在收到对方的 FIN 之前发出了 FIN，因此都经过 CLOSING"
 "Both also stay in TIME-WAIT."

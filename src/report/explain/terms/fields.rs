@@ -33,7 +33,7 @@ DATA_OFFSET = "data offset" "数据偏移" ["doff", "header length", "offset", "
 "It says where the data begin. Since 15 is the largest value, at most 40 bytes are left for options."
 "它指出数据从哪里开始。由于最大值是 15，选项最多只能占 40 字节。";
 
-RESERVED = "reserved" "保留" ["rsrvd", "reserved bits", "保留位", "保留字段"] [9293 "3.1"]:
+RESERVED = "reserved" "保留" ["rsrvd", "保留位", "保留字段"] [9293 "3.1"]:
 "bits without a meaning so far: sent as 0, and ignored where they come"
 "目前没有含义的比特：发送时置 0，接收时忽略"
 "One of the bits that were reserved for long is now AE (accurate ECN)."
