@@ -67,12 +67,53 @@ fn what_is_missing_or_unknown_is_named() {
              refused, filtered, unreachable, prohibited, invalid] (a similar value exists: 'refused')",
         ),
         (
+            &["close", "h:1", "--explain", "-q"],
+            "shakedown: the argument '--explain' cannot be used with '--quiet'",
+        ),
+        (
+            &["listen", "80", "--lang", "zh"],
+            "shakedown: the following required arguments were not provided: --explain",
+        ),
+        (
+            &["handshake", "h:1", "--explain", "--lang", "de"],
+            "shakedown: invalid value 'de' for '--lang <LANG>' [possible values: en, zh]",
+        ),
+        (
             &["completions", "tcsh"],
             "shakedown: invalid value 'tcsh' for '<SHELL>' [possible values: bash, elvish, fish, \
              powershell, zsh] (a similar value exists: 'zsh')",
         ),
     ] {
         assert_eq!(usage(words), line, "{words:?}");
+    }
+}
+
+#[test]
+fn an_unknown_term_gets_the_nearest_ones() {
+    for (words, line) in [
+        (
+            &["explain", "fin-wait-3"][..],
+            "shakedown: no term is called 'fin-wait-3': did you mean 'FIN-WAIT-1' or \
+             'FIN-WAIT-2'? 'shakedown explain' lists them all\n",
+        ),
+        (
+            &["explain", "sequence", "numbr"],
+            "shakedown: no term is called 'sequence numbr': did you mean 'sequence number'? \
+             'shakedown explain' lists them all\n",
+        ),
+        (
+            &["explain", "\u{9b}2J"],
+            "shakedown: no term is called '\\u{9b}2J': 'shakedown explain' lists them all\n",
+        ),
+        (&["explain", "---"], ""),
+        (&["explain", ""], "shakedown: no term is called '': 'shakedown explain' lists them all\n"),
+    ] {
+        let text = refusal(words);
+        if line.is_empty() {
+            assert!(text.contains("unexpected argument"), "{text}");
+        } else {
+            assert_eq!(text, line, "{words:?}");
+        }
     }
 }
 

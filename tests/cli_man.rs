@@ -32,6 +32,7 @@ fn there_is_a_page_for_each_subcommand_that_help_lists_and_no_other() {
         "completions",
         "demo",
         "doctor",
+        "explain",
         "handshake",
         "listen",
         "probe",

@@ -10,6 +10,10 @@ use std::process::{Command, Output, Stdio};
 
 use assert_cmd::cargo::cargo_bin;
 
+// With the helpers of this file, and snapshots of its own.
+#[path = "golden/explain.rs"]
+mod explain;
+
 /// The program against a simulated far end, in surroundings in which nothing is left to chance.
 fn program(sim: &str, line: &str) -> Command {
     let mut command = Command::new(cargo_bin("shakedown"));

@@ -40,6 +40,9 @@ Examples:
   shakedown sweep 192.0.2.0/24 -p 443
   # what a client does, when we are the server
   shakedown listen 8080 --echo
+  # every step explained below it, in Chinese; what one term means
+  shakedown close example.org:443 --explain --lang zh
+  shakedown explain time-wait
   # what this host can measure
   shakedown doctor
 
@@ -61,6 +64,8 @@ Exit status:
 Environment:
   NO_COLOR  if set, no colour, unless --color always is given
   COLUMNS   the width of the output
+  LC_ALL, LC_CTYPE, LC_MESSAGES, LANG
+            whether UTF-8 may be printed, and the language of explanations
 
 Files:
   /etc/services  the names of services
@@ -86,6 +91,8 @@ Examples:
   tshark -r hs.pcapng -T fields -e tcp.flags.str -e frame.comment
   # the same, live
   shakedown handshake example.org:443 --pcap - | wireshark -k -i -
+  # what each step means, and each term where it is first used
+  shakedown handshake example.org:443 --explain
   # for monitoring: exit with 0 if the port refuses
   shakedown handshake -q 192.0.2.1:23 --expect refused
 
@@ -108,6 +115,8 @@ Examples:
   shakedown close --passive example.org:80 --send 'GET / HTTP/1.0\\r\\n\\r\\n'
   # does the server go on sending after our FIN?
   shakedown close --half example.org:80 --send 'GET / HTTP/1.0\\r\\n\\r\\n'
+  # what each step of a close means
+  shakedown close example.org:443 --explain
   # both FINs cross, with a patience of 10 seconds
   shakedown close --simultaneous 192.0.2.1:7 -w 10
 
@@ -139,6 +148,8 @@ Examples:
   shakedown probe example.org:22,80,8000-8010 '[2001:db8::1]:https'
   # the same ports of two hosts, for a program to read
   shakedown probe -j -p 22,80,443 192.0.2.1 192.0.2.2
+  # the ladder of each probe, explained
+  shakedown probe example.org:22,80 --explain
   # one quick try each: no repetition, half a second for the answer
   shakedown probe --retries 0 -W 500ms 192.0.2.1:1-1024
 
@@ -329,6 +340,8 @@ Examples:
   shakedown listen 8080
   # the whole ladder of one client
   shakedown listen 8080 --echo -c 1
+  # the same, with what each step means
+  shakedown listen 8080 --echo -c 1 --explain
   # we close first, half a second after the handshake
   shakedown listen 192.0.2.1:8080 --close-after 500ms -v
   # a file for any client, with its HTTP header or without
@@ -363,6 +376,32 @@ Exit status:
 ",
     privileges!()
 );
+
+pub(super) const EXPLAIN: &str = "\
+Examples:
+  # all there is to know of a state
+  shakedown explain fin-wait-1
+  # a flag, a field, an option, a timer, an idea
+  shakedown explain rst
+  shakedown explain sequence number
+  shakedown explain window scale
+  shakedown explain 2MSL
+  shakedown explain half-close
+  # the header of a segment, drawn bit by bit, in Chinese
+  shakedown explain segment --lang zh
+  # a check of the battery
+  shakedown explain fin-hole
+  # everything that can be explained
+  shakedown explain
+
+Language:
+  That of the locale (LC_ALL, LC_MESSAGES, LANG): Chinese where it begins with
+  zh and is UTF-8, English otherwise. --lang en and --lang zh choose.
+
+Exit status:
+  0  the term was explained
+  2  there is no such term
+";
 
 pub(super) const DOCTOR: &str = "\
 Examples:

@@ -11,6 +11,7 @@ mod close;
 mod demo;
 mod doctor;
 mod expect;
+mod explain;
 mod handshake;
 mod help;
 mod listen;
@@ -29,6 +30,7 @@ pub use close::{CloseArgs, DEFAULT_PATIENCE, Shape, ShapeArgs};
 pub use demo::DemoArgs;
 pub use doctor::DoctorArgs;
 pub use expect::Expect;
+pub use explain::ExplainTermArgs;
 pub use handshake::HandshakeArgs;
 pub use listen::{BehaviourArgs, FaultArgs, LimitArgs, ListenArgs};
 pub use probe::ProbeArgs;
@@ -131,6 +133,14 @@ pub enum Command {
               mut_arg("mss", |arg| arg.visible_alias("synack-mss")),
               mut_arg("retries", |arg| arg.default_value("5")))]
     Listen(Box<ListenArgs>),
+
+    /// Explain a term: a state, a flag, a field, an option, a timer, a check
+    ///
+    /// Says what it means, with its clause in the RFCs. Of a state it says which end is in it, how it
+    /// is entered and left, how long it lasts, how shakedown knows it of the far end, and how to see
+    /// it with ss. 'segment' draws the header bit by bit. Without TERM it lists what there is.
+    #[command(after_long_help = help::EXPLAIN)]
+    Explain(ExplainTermArgs),
 
     /// Say what this host can measure, and what is missing
     ///

@@ -253,6 +253,31 @@ pub struct ColorArgs {
     pub color: ColorChoice,
 }
 
+/// A language in which is explained.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LangArg {
+    /// English.
+    En,
+    /// Chinese.
+    Zh,
+}
+
+/// Whether each step is explained.
+#[derive(Args, Clone, Copy, Debug, Default)]
+#[command(next_help_heading = "Output")]
+pub struct ExplainArgs {
+    /// Explain below each step what it means, and each term where it is first used
+    ///
+    /// What the segment says and by which fields, what each end may do now, how its state is known,
+    /// and what would happen if it were lost. With --json the records have a field 'explain'.
+    #[arg(long, conflicts_with = "quiet")]
+    pub explain: bool,
+
+    /// Language of the explanations, en or zh [default: by the locale]
+    #[arg(long, value_name = "LANG", requires = "explain", hide_possible_values = true)]
+    pub lang: Option<LangArg>,
+}
+
 /// What is printed, and how.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Output")]

@@ -46,6 +46,7 @@ pub fn run(args: &CloseArgs, environment: &Environment) -> anyhow::Result<ExitSt
         timing: &args.timing,
         msl: args.shape.msl,
         output: &args.output,
+        explain: &args.explain,
     };
     let Prepared { wire, sink, run, spec, capture } = session.prepare(environment)?;
     let summary = converse(Driver::new(wire, sink), run, spec, &plan, &wanted)?;

@@ -157,6 +157,7 @@ mod tests {
             no_color: false,
             dumb: false,
             utf8,
+            lang: crate::report::explain::Lang::En,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 
 use crate::cli::shared::ColorChoice;
+use crate::report::explain::Lang;
 
 /// The surroundings of a run. Together with the arguments it decides the plan.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,6 +20,8 @@ pub struct Environment {
     pub dumb: bool,
     /// Whether the locale says that UTF-8 is understood.
     pub utf8: bool,
+    /// The language of the locale's messages.
+    pub lang: Lang,
 }
 
 impl Environment {
@@ -43,6 +46,7 @@ impl Environment {
         // The order in which the C library looks: the first one that is set decides.
         let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG"));
         let locale = locale.unwrap_or_default().to_ascii_lowercase();
+        let messages = set("LC_ALL").or_else(|| set("LC_MESSAGES")).or_else(|| set("LANG"));
         Self {
             stdout_is_terminal,
             stderr_is_terminal,
@@ -50,6 +54,7 @@ impl Environment {
             no_color: set("NO_COLOR").is_some(),
             dumb: variable("TERM").as_deref() == Some("dumb"),
             utf8: locale.contains("utf-8") || locale.contains("utf8"),
+            lang: Lang::of_locale(&messages.unwrap_or_default()),
         }
     }
 
@@ -103,5 +108,16 @@ mod tests {
         assert!(with(&[("LC_ALL", "C.utf8"), ("LANG", "C")]).utf8);
         assert!(!with(&[("LC_ALL", "C"), ("LANG", "en_GB.UTF-8")]).utf8);
         assert!(!with(&[]).utf8);
+    }
+
+    #[test]
+    fn the_language_is_that_of_the_messages() {
+        let lang = |variables| with(variables).lang;
+        assert_eq!(lang(&[("LANG", "zh_CN.UTF-8")]), Lang::Zh);
+        assert_eq!(lang(&[("LC_MESSAGES", "en_GB.UTF-8"), ("LANG", "zh_CN.UTF-8")]), Lang::En);
+        assert_eq!(lang(&[("LC_ALL", "zh_TW.UTF-8"), ("LC_MESSAGES", "en_GB.UTF-8")]), Lang::Zh);
+        assert_eq!(lang(&[("LC_ALL", ""), ("LANG", "zh_CN")]), Lang::Zh, "empty is unset");
+        assert_eq!(lang(&[("LC_CTYPE", "zh_CN.UTF-8")]), Lang::En, "that is the encoding only");
+        assert_eq!(lang(&[]), Lang::En);
     }
 }

@@ -46,6 +46,7 @@ pub fn run(args: &HandshakeArgs, environment: &Environment) -> anyhow::Result<Ex
         timing: &args.timing,
         msl: COURTESY_MSL,
         output: &args.output,
+        explain: &args.explain,
     };
     let Prepared { wire, sink, run, spec, capture } = session.prepare(environment)?;
     let summary = converse(Driver::new(wire, sink), run, spec, &plan, &wanted)?;

@@ -9,6 +9,7 @@ pub mod demo;
 pub mod doctor;
 pub mod env;
 pub mod exit;
+mod explain;
 mod file;
 mod findings;
 mod ground;
@@ -48,6 +49,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Check(args) => check::run(args, &environment),
         Command::Sweep(args) => sweep::run(args, &environment),
         Command::Listen(args) => listen::run(args, &environment),
+        Command::Explain(args) => explain::run(args, &environment),
         Command::Doctor(args) => doctor::run(args, &environment),
         Command::Demo(args) => demo::run(args, &environment),
         Command::Completions(args) => completions::run(args),

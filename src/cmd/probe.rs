@@ -11,7 +11,7 @@ use super::capture::Capture;
 use super::ground::{Carrier, Ground};
 use super::session;
 use super::target::{Family, HostPorts, Services, resolve_host};
-use super::{Environment, ExitStatus, Wanted, findings};
+use super::{Environment, ExitStatus, Wanted, explain, findings};
 use crate::cli::shared::ClockArg;
 use crate::cli::{Expect, ProbeArgs};
 use crate::driver::{Driver, DriverError, Flow, FlowSpec, HalfOpen, Step};
@@ -63,7 +63,9 @@ pub fn run(args: &ProbeArgs, environment: &Environment) -> anyhow::Result<ExitSt
     privilege::drop_all()?;
     let plan = Plan { aims, parallel: usize::from(args.parallel), deadline: args.timing.deadline };
     let started = wire.now();
-    let mut driver = Driver::new(wire, session::reporter(&args.output, environment, &mut capture));
+    let lang = explain::of_run(&args.explain, environment);
+    let sink = session::reporter(&args.output, lang, environment, &mut capture);
+    let mut driver = Driver::new(wire, sink);
     let tally = probe_all(&mut driver, plan, |wire, aim| {
         let ends = (ports[&aim.route.source][aim.copy], aim.remote);
         let run = session::first_words("probe", aim.name.clone(), ends, &aim.route, wire);

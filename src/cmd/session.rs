@@ -7,14 +7,17 @@ use std::time::Duration;
 
 use super::capture::Capture;
 use super::ground::{Carrier, Ground};
-use super::{Environment, target};
-use crate::cli::shared::{ClockArg, OfferArgs, OutputArgs, SourceArgs, TargetArgs, TimingArgs};
+use super::{Environment, explain, target};
+use crate::cli::shared::{
+    ClockArg, ExplainArgs, OfferArgs, OutputArgs, SourceArgs, TargetArgs, TimingArgs,
+};
 use crate::cli::value::Choice;
 use crate::driver::{FlowSpec, Open};
 use crate::event::{Run, Sink};
 use crate::net::linux::{Route, privilege};
 use crate::net::{Facts, Wire};
 use crate::report::PipeWriter;
+use crate::report::explain::Lang;
 use crate::report::human::{HumanReporter, Style};
 use crate::report::json::JsonReporter;
 use crate::tcp::{Config, End, Offered, Timers};
@@ -40,6 +43,7 @@ pub(crate) struct Session<'a> {
     pub(crate) timing: &'a TimingArgs,
     pub(crate) msl: Duration,
     pub(crate) output: &'a OutputArgs,
+    pub(crate) explain: &'a ExplainArgs,
 }
 
 /// Everything that a conversation needs.
@@ -71,7 +75,8 @@ impl Session<'_> {
         let run = first_words(self.command, name, ends, &route, &wire);
         let timers = timers(self.timing, self.msl);
         let spec = specify(ends, route.mtu, self.offer, self.source, timers, dice.words()?);
-        let sink = reporter(self.output, environment, &mut capture);
+        let lang = explain::of_run(self.explain, environment);
+        let sink = reporter(self.output, lang, environment, &mut capture);
         Ok(Prepared { wire, sink, run, spec, capture })
     }
 }
@@ -162,17 +167,19 @@ pub(crate) fn mss_for(mtu: u32, remote: IpAddr) -> u16 {
 }
 
 /// The reporter that the options ask for, on standard output, and the capture beside it. A capture
-/// on standard output sends the reporter to standard error.
+/// on standard output sends the reporter to standard error. Steps are explained in `lang`, where
+/// there is one.
 pub(crate) fn reporter(
     output: &OutputArgs,
+    lang: Option<Lang>,
     environment: &Environment,
     capture: &mut Capture,
 ) -> Box<dyn Sink> {
     let reporter = if capture.is_on_stdout() {
         let stdout_is_terminal = environment.stderr_is_terminal;
-        reporter_on(io::stderr(), output, &Environment { stdout_is_terminal, ..*environment })
+        reporter_on(io::stderr(), output, lang, &Environment { stdout_is_terminal, ..*environment })
     } else {
-        reporter_on(io::stdout(), output, environment)
+        reporter_on(io::stdout(), output, lang, environment)
     };
     capture.beside(reporter)
 }
@@ -180,13 +187,14 @@ pub(crate) fn reporter(
 fn reporter_on(
     out: impl io::Write + 'static,
     output: &OutputArgs,
+    lang: Option<Lang>,
     environment: &Environment,
 ) -> Box<dyn Sink> {
     let out = PipeWriter::new(out);
     if output.json {
-        return Box::new(JsonReporter::new(out));
+        return Box::new(JsonReporter::new(out).explaining(lang));
     }
-    Box::new(HumanReporter::new(out, style(output, environment)))
+    Box::new(HumanReporter::new(out, Style { explain: lang, ..style(output, environment) }))
 }
 
 /// How a report for a person looks.
@@ -198,5 +206,6 @@ pub(crate) fn style(output: &OutputArgs, environment: &Environment) -> Style {
         verbosity: output.verbose,
         quiet: output.quiet,
         unicode: environment.utf8,
+        explain: None,
     }
 }

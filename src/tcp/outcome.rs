@@ -65,6 +65,31 @@ pub enum Rejection {
 }
 
 impl Rejection {
+    /// All of them.
+    pub const ALL: [Self; 21] = [
+        Self::OtherConnection,
+        Self::NoConnection,
+        Self::ResetOfListener,
+        Self::AckOfListener,
+        Self::NoSyn,
+        Self::AckNotOfSyn,
+        Self::ResetNotOfSyn,
+        Self::NeitherSynNorReset,
+        Self::BeforeWindow,
+        Self::BeyondWindow,
+        Self::TimestampMissing,
+        Self::TimestampOld,
+        Self::ResetOutsideWindow,
+        Self::ResetInsideWindow,
+        Self::ResetInTimeWait,
+        Self::SynOfSynchronized,
+        Self::NoAck,
+        Self::HandshakeAck,
+        Self::AckOfUnsent,
+        Self::AckAncient,
+        Self::TextAfterFin,
+    ];
+
     /// The reason in a short sentence, with its clause.
     #[must_use]
     pub const fn reason(self) -> &'static str {

@@ -5,10 +5,10 @@ use std::io::{self, Write};
 
 use crate::cli::ListenArgs;
 use crate::cmd::capture::Capture;
-use crate::cmd::{Environment, session};
+use crate::cmd::{Environment, explain, session};
 use crate::event::{Event, FlowId, Sink};
 use crate::report::PipeWriter;
-use crate::report::human::HumanReporter;
+use crate::report::human::{HumanReporter, Style};
 use crate::report::json::JsonReporter;
 use crate::report::listen::{LinesReporter, LiveReporter};
 use crate::report::rtt::Size;
@@ -32,12 +32,14 @@ pub(super) fn reporter(
         Box::new(io::stdout())
     });
     let output = &args.output;
-    let style = session::style(output, &environment);
-    let ladders = output.verbose > 0 || args.limit.count == Some(1) && !output.quiet;
+    let lang = explain::of_run(&args.explain, &environment);
+    let style = Style { explain: lang, ..session::style(output, &environment) };
+    let ladders =
+        output.verbose > 0 || lang.is_some() || args.limit.count == Some(1) && !output.quiet;
     let live = is_terminal && !environment.dumb && !output.quiet && !output.json && !ladders;
     let report: Box<dyn Sink> = if output.json {
-        let segments = output.verbose > 0;
-        Box::new(Brief { inner: JsonReporter::new(out), segments })
+        let segments = output.verbose > 0 || lang.is_some();
+        Box::new(Brief { inner: JsonReporter::new(out).explaining(lang), segments })
     } else if ladders {
         Box::new(HumanReporter::new(out, style))
     } else if live {

@@ -191,6 +191,7 @@ pub(super) fn style(args: &SweepArgs, environment: &Environment) -> Style {
         verbosity: 0,
         quiet: args.output.quiet,
         unicode: environment.utf8,
+        explain: None,
     }
 }
 

@@ -19,7 +19,7 @@ mod tap;
 mod testkit;
 #[cfg(test)]
 mod tests;
-mod words;
+pub(in crate::report) mod words;
 
 pub use baseline::{Baseline, Change, ChangeKind, Verdicts};
 pub use capture::CheckCaptures;

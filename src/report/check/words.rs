@@ -46,7 +46,7 @@ pub(super) fn clause(info: &CheckInfo) -> String {
 }
 
 /// `RFC 9293 section 3.10.7.4, eighth, check the FIN bit`.
-pub(super) fn place(rule: &Rule) -> String {
+pub(in crate::report) fn place(rule: &Rule) -> String {
     let mut text = format!("RFC {}", rule.rfc);
     if !rule.section.is_empty() {
         let is_appendix = rule.section.starts_with(|first: char| first.is_ascii_alphabetic());
@@ -60,7 +60,7 @@ pub(super) fn place(rule: &Rule) -> String {
 }
 
 /// Where the rule can be read.
-pub(super) fn url(rule: &Rule) -> String {
+pub(in crate::report) fn url(rule: &Rule) -> String {
     let mut url = format!("https://www.rfc-editor.org/rfc/rfc{}", rule.rfc);
     if !rule.section.is_empty() {
         let is_appendix = rule.section.starts_with(|first: char| first.is_ascii_alphabetic());

@@ -194,6 +194,11 @@ fn rows(first_margin: Vec<Span>, rows: Vec<Row>, style: &Style) -> Lines {
         .collect()
 }
 
+/// Lines of text between the lifelines, below a step.
+pub(super) fn between(lines: Lines, style: &Style) -> Lines {
+    rows(blank_margin(), lines.into_iter().map(Row::detail).collect(), style)
+}
+
 fn state_span(state: State) -> Span {
     Span::new(state.name(), Paint::Bold)
 }

@@ -1,6 +1,7 @@
 //! What a person reads: the ladder as it happens, and the report at its end.
 
 mod close;
+mod explain;
 mod handshake;
 mod icmp;
 mod label;
@@ -17,6 +18,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use self::ladder::Ladder;
 use self::paint::{Paint, Span, blank, render, wrap, wrap_text};
+use super::explain::{Lang, Narrator};
 use super::listen;
 use super::sanitize::{self, Charset};
 use crate::event::{ClientReport, ClientStage, Event, FlowId, Notice, Run, Severity, Sink};
@@ -38,6 +40,8 @@ pub struct Style {
     pub quiet: bool,
     /// Whether the locale is UTF-8; ASCII drawings otherwise.
     pub unicode: bool,
+    /// The language in which each step is explained below it; none: it is not.
+    pub explain: Option<Lang>,
 }
 
 impl Default for Style {
@@ -50,6 +54,7 @@ impl Default for Style {
             verbosity: 0,
             quiet: false,
             unicode: true,
+            explain: None,
         }
     }
 }
@@ -108,6 +113,8 @@ pub struct HumanReporter<W> {
     drawn: Option<FlowId>,
     /// The run that names the report at the end.
     first: Option<Run>,
+    /// Who explains the steps, where they are to be explained.
+    narrator: Option<Narrator>,
 }
 
 #[derive(Debug)]
@@ -130,6 +137,10 @@ impl<W: Write> HumanReporter<W> {
             hosts: BTreeSet::new(),
             drawn: None,
             first: None,
+            narrator: style
+                .explain
+                .filter(|_| !style.quiet)
+                .map(|lang| Narrator::new(lang).writing(style.absolute, style.unicode)),
         }
     }
 
@@ -147,6 +158,21 @@ impl<W: Write> HumanReporter<W> {
             Event::Client(report) => self.client(flow, report),
             Event::Summary(summary) => summary::lines(summary, self.first.as_ref(), &self.style),
             _ => self.step(flow, event),
+        }
+    }
+
+    /// What `event`, of which so many lines were printed, means.
+    fn explanation(&mut self, flow: FlowId, event: &Event, printed: usize) -> Lines {
+        let Some(narrator) = &mut self.narrator else { return Vec::new() };
+        let paragraphs = narrator.hear(flow, event);
+        if paragraphs.is_empty() || printed == 0 {
+            return Vec::new();
+        }
+        match event {
+            Event::Probe(_) | Event::Client(_) | Event::Summary(_) => {
+                explain::below(&paragraphs, &self.style)
+            }
+            _ => explain::in_ladder(&paragraphs, &self.style),
         }
     }
 
@@ -198,7 +224,8 @@ impl<W: Write> HumanReporter<W> {
 
     /// Whether a run's ladder is drawn: many probes at once only on demand.
     fn draws(&self, run: &Run) -> bool {
-        !self.style.quiet && (run.command != "probe" || self.style.verbosity > 0)
+        !self.style.quiet
+            && (run.command != "probe" || self.style.verbosity > 0 || self.style.explain.is_some())
     }
 
     /// What a client of ours did, and the end of its ladder.
@@ -282,7 +309,8 @@ pub(super) fn hang(lines: Lines, indent: usize) -> Lines {
 
 impl<W: Write> Sink for HumanReporter<W> {
     fn record(&mut self, flow: FlowId, event: &Event) -> io::Result<()> {
-        let lines = self.lines(flow, event);
+        let mut lines = self.lines(flow, event);
+        lines.extend(self.explanation(flow, event, lines.len()));
         if lines.is_empty() {
             return Ok(());
         }

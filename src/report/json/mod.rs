@@ -11,6 +11,11 @@
 //! | `type` | `run`, `segment`, `transition`, `confirmed`, `retracted`, `icmp`, `notice`, `probe`, `client`, `late`, `duplicate`, `statistics`, `interim`, `path`, `server`, `check`, `change`, `target`, `summary` |
 //! | `flow` | which connection or probe of the run, from 0; in records of `rtt` only where they are about one, in those of `check` never |
 //!
+//! With `--explain`, what a step means stands in `explain`, last in `segment`, `transition`,
+//! `confirmed`, `retracted`, `icmp`, `probe`, `client` and `summary`: a list of objects with `text`,
+//! and with `term` where the text is the meaning of a term that is used for the first time. Numbers in
+//! it are counted from the initial ones. The language is that of `--lang`, or of the locale.
+//!
 //! What is absent is left out; it is never 0, `NaN` or `null`. Times are integer nanoseconds.
 //! `at_ns` counts from the first `run` record of the stream, on a monotonic axis, and may be
 //! negative for an estimate; that record's `unix_ns + at_ns` is the wall-clock time. `clock` says
@@ -153,10 +158,11 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use self::listen::Client;
-use self::records::{Confirmed, Icmp, Line, Notice, Retracted, Run, Transition};
+use self::records::{Confirmed, Explanation, Icmp, Line, Notice, Retracted, Run, Transition};
 use self::segment::Segment;
 use self::summary::{Probe, Summary};
 use crate::event::{Event, FlowId, Sink};
+use crate::report::explain::{Lang, Narrator};
 use crate::time::Instant;
 
 /// Prints events for a program, each on its line the moment it comes. The schema is in this
@@ -168,12 +174,23 @@ pub struct JsonReporter<W> {
     origin: Option<Instant>,
     /// The family of the last run's addresses: the MTU that an MSS implies depends on it.
     is_ipv6: bool,
+    /// Who explains the steps, where they are to be explained.
+    narrator: Option<Narrator>,
+    /// What the event that is being written means.
+    explanation: Vec<Explanation>,
 }
 
 impl<W: Write> JsonReporter<W> {
     /// Writes to `out`.
     pub const fn new(out: W) -> Self {
-        Self { out, origin: None, is_ipv6: false }
+        Self { out, origin: None, is_ipv6: false, narrator: None, explanation: Vec::new() }
+    }
+
+    /// Explains each step in `lang`, where there is one.
+    #[must_use]
+    pub fn explaining(mut self, lang: Option<Lang>) -> Self {
+        self.narrator = lang.map(Narrator::new);
+        self
     }
 
     /// The writer, for whoever wants what was written to memory.
@@ -182,12 +199,13 @@ impl<W: Write> JsonReporter<W> {
     }
 
     /// Continues a stream whose `at_ns` count from `origin`.
-    pub const fn continuing(out: W, origin: Instant) -> Self {
-        Self { out, origin: Some(origin), is_ipv6: false }
+    pub fn continuing(out: W, origin: Instant) -> Self {
+        Self { origin: Some(origin), ..Self::new(out) }
     }
 
     fn line(&mut self, flow: FlowId, name: &'static str, record: impl Serialize) -> io::Result<()> {
-        let mut bytes = ascii::to_vec(&Line { v: 1, name, flow: flow.0, record })?;
+        let explain = std::mem::take(&mut self.explanation);
+        let mut bytes = ascii::to_vec(&Line { v: 1, name, flow: flow.0, record, explain })?;
         bytes.push(b'\n');
         self.out.write_all(&bytes)?;
         self.out.flush()
@@ -201,6 +219,10 @@ impl<W: Write> Sink for JsonReporter<W> {
             self.is_ipv6 = run.target.is_ipv6();
         }
         let origin = self.origin.unwrap_or_default();
+        if let Some(narrator) = &mut self.narrator {
+            let paragraphs = narrator.hear(flow, event).into_iter();
+            self.explanation = paragraphs.map(Explanation::from).collect();
+        }
         match event {
             Event::Run(run) => self.line(flow, "run", Run::new(run, origin)),
             Event::Segment(segment) => self.line(flow, "segment", Segment::new(segment, origin)),

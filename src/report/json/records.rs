@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::Serialize;
 
 use crate::event;
+use crate::report::explain::Paragraph;
 use crate::tcp::state;
 use crate::time::{Instant, Stamp};
 use crate::wire::{IcmpError, IcmpKind};
@@ -18,6 +19,22 @@ pub(super) struct Line<T> {
     pub(super) flow: u32,
     #[serde(flatten)]
     pub(super) record: T,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) explain: Vec<Explanation>,
+}
+
+/// A paragraph of what a step means.
+#[derive(Debug, Serialize)]
+pub(super) struct Explanation {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    term: Option<String>,
+    text: String,
+}
+
+impl From<Paragraph> for Explanation {
+    fn from(paragraph: Paragraph) -> Self {
+        Self { term: paragraph.term, text: paragraph.text }
+    }
 }
 
 #[derive(Serialize)]
