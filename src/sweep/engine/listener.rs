@@ -447,10 +447,13 @@ impl<'a, S: SweepSink> Listener<'a, S> {
 }
 
 /// Nanoseconds from `sent`, which may be wrong by `error` either way, to `at`, and by how much they may
-/// be wrong. A SYN left before its answer came: what of the range lies behind that is cut off, so that
-/// no interval is ever nothing or less. `None` where all of it does.
+/// be wrong. A SYN left before its answer came: where it seems not to have, it left at some time between
+/// the earliest possible and `at`, so that no interval is ever nothing or less. `None` where even the
+/// earliest lies behind.
+///
+/// The bound is far wider than the usual error: it says nothing about which part of it is likely.
 fn interval(sent: Instant, error: u64, at: Instant) -> Option<(u64, u64)> {
-    if sent + Duration::from_nanos(error) <= at {
+    if sent < at {
         return Some((nanos_of(at.since(sent)), error));
     }
     let longest = nanos_of(at.since(sent.saturating_sub(Duration::from_nanos(error))));
@@ -493,6 +496,8 @@ mod tests {
     fn no_interval_is_nothing_or_less() {
         let at = |nanos| Instant::from_nanos(nanos);
         assert_eq!(interval(at(1_000), 200, at(5_000)), Some((4_000, 200)));
+        // A bound that reaches beyond does not move it.
+        assert_eq!(interval(at(4_900), 200, at(5_000)), Some((100, 200)));
         // It left between 4,800 and 5,000 at the latest.
         assert_eq!(interval(at(5_000), 200, at(5_000)), Some((100, 100)));
         assert_eq!(interval(at(5_100), 200, at(5_000)), Some((50, 50)));

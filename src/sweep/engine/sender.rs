@@ -340,10 +340,11 @@ impl<'a> Sender<'a> {
         if self.track.queued() == 0 {
             return Ok(Ended { at: began, refused: false });
         }
+        let made = (self.now)();
         let flushed = self.track.flush()?;
         let at = (self.now)();
         if syns > 0 {
-            self.track.learn(syns, at.since(began));
+            self.track.learn(syns, made.since(began), at.since(made));
             self.shared.note_batch(nanos_of(at.since(began)));
         }
         let Some(Refusal { error, trouble, kept }) = flushed.refused else {

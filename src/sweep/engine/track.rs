@@ -11,8 +11,10 @@ use crate::time::Instant;
 
 /// Nanoseconds that a frame takes to leave, before any was timed.
 const UNTIMED: u64 = 500;
-/// Nanoseconds from the beginning of a batch to the kernel's first frame.
-const ENTRY: u64 = 1_000;
+/// Nanoseconds from the beginning of a batch to the call that sends it, before any was timed.
+const LEAD: u64 = 1_000;
+/// Nanoseconds from there to the kernel's first frame.
+const ENTRY: u64 = 2_500;
 /// A frame never takes longer than this: what is beyond was somebody else's turn on the processor.
 const SLOWEST: u64 = 20_000;
 
@@ -23,6 +25,8 @@ pub struct Track {
     v6: Option<Template>,
     /// Nanoseconds that a frame takes to leave, of late.
     per_frame: u64,
+    /// Nanoseconds that a batch takes to be made, of late.
+    lead: u64,
 }
 
 impl Track {
@@ -32,7 +36,7 @@ impl Track {
         let template = |source, v6| Template::new(path.link_header(v6), source, &mission.offer);
         let v4 = mission.sources.v4.map(|source| template(source, false));
         let v6 = mission.sources.v6.map(|source| template(source, true));
-        Self { path, v4, v6, per_frame: UNTIMED }
+        Self { path, v4, v6, per_frame: UNTIMED, lead: LEAD }
     }
 
     /// The name of the way out.
@@ -45,11 +49,12 @@ impl Track {
     /// its SYN bears. It waits for what the kernel does with those before it, not for its own: where
     /// the far end is on this host, that includes its answer.
     pub(super) fn forecast(&self, now: Instant, place: usize) -> Instant {
-        now + Duration::from_nanos(ENTRY + self.per_frame.saturating_mul(place as u64))
+        now + Duration::from_nanos(self.lead + ENTRY + self.per_frame.saturating_mul(place as u64))
     }
 
-    /// Learns from a flush how long a frame takes.
-    pub(super) fn learn(&mut self, frames: usize, took: Duration) {
+    /// Learns from a batch how long it takes to be made, and then each of its frames to leave.
+    pub(super) fn learn(&mut self, frames: usize, made: Duration, took: Duration) {
+        self.lead = (7 * self.lead + crate::time::nanos_of(made).min(SLOWEST)) / 8;
         if let Some(each) = crate::time::nanos_of(took).checked_div(frames as u64) {
             self.per_frame = (7 * self.per_frame + each.min(SLOWEST)) / 8;
         }
