@@ -296,7 +296,7 @@ pub struct PaceArgs {
           allow_hyphen_values = true, value_parser = value::positive_duration)]
     pub cool_down: Duration,
 
-    /// Stop sending, and end the sweep, after this long
+    /// End the sweep after this long; SYNs leave until a cool-down before it, or half of it
     #[arg(short = 'w', long, value_name = "DURATION",
           allow_hyphen_values = true, value_parser = value::positive_duration)]
     pub deadline: Option<Duration>,

@@ -182,6 +182,12 @@ impl Ledger {
         }
     }
 
+    /// How long a block is waited for in quiet.
+    #[must_use]
+    pub const fn quiet(&self) -> Duration {
+        self.plan.quiet
+    }
+
     /// SYNs that were sent again since this host had lost the first.
     #[must_use]
     pub const fn mended(&self) -> u64 {

@@ -5,6 +5,7 @@ use crate::badinput::ensure_one_line;
 use crate::namespace::{Family, Topology};
 use crate::run::{self, Finished, Privilege, Running};
 use crate::servers::{self, Habit, Server};
+use crate::silence::{Random, random_seed};
 use crate::sniffer::{SYN, Sniffer};
 use crate::sweep::{ALL, Truth, ensure_sum, everywhere, field, figure, hosts, told, truth};
 use crate::{Case, case, patience};
@@ -29,6 +30,7 @@ pub(crate) fn cases() -> Vec<Case> {
         let work = move || killed(kills);
         cases.push(case(format!("sweep/killed_{name}_and_resumed"), work));
     }
+    cases.push(case("sweep/killed_at_50_random_moments_and_resumed", killed_at_random));
     cases.push(case("sweep/killed_with_connections_open_and_resumed", killed_in_conversation));
     cases.push(case("sweep/interrupted_and_resumed", interrupted_and_resumed));
     cases.push(case("sweep/resume_of_another_sweep", resume_of_another));
@@ -117,6 +119,11 @@ impl Long {
         let finished = self.start(extra)?.finish()?;
         finished.expect_status(0)?;
         ensure!(finished.stderr.is_empty(), "{}", finished.stderr);
+        self.ensure_told(word)
+    }
+
+    /// Every target is told as it is, once, and the last words add up.
+    fn ensure_told(&self, word: &'static str) -> Result<Value> {
         let lines = self.lines()?;
         let targets: Vec<&Value> = lines.iter().filter(|one| one["type"] == "target").collect();
         let told = told(targets)?;
@@ -152,6 +159,40 @@ fn killed(kills: &[usize]) -> Result<()> {
     ensure!(asked.len() == 2048, "{} targets were asked", asked.len());
     let most = asked.values().max().copied().unwrap_or_default();
     ensure!(most <= kills.len() + 1, "asked {most} times");
+    Ok(())
+}
+
+/// Fifty kills, each at a moment that nothing chose: before the first file is there, amid sending, in a
+/// cool-down, between the last record and the last words. As many sweeps as that takes.
+fn killed_at_random() -> Result<()> {
+    const KILLS: usize = 50;
+    const LONGEST_US: u64 = 700_000;
+    let chosen = std::env::var("SHAKEDOWN_SEED").ok().map(|seed| seed.parse::<u64>());
+    let seed = chosen.transpose()?.map_or_else(random_seed, Ok)?;
+    println!("killed_at_50_random_moments: SHAKEDOWN_SEED={seed}");
+    let mut random = Random(seed | 1);
+    let mut kills = 0;
+    while kills < KILLS {
+        let long = Long::new(Habit::Echo)?;
+        let complete = |long: &Long| {
+            long.lines().map(|lines| lines.last().is_some_and(|last| last["type"] == "summary"))
+        };
+        while kills < KILLS && !complete(&long)? {
+            let delay = random.below(LONGEST_US);
+            let running = long.start(&["--rate", "1k"])?;
+            patience::idle(std::time::Duration::from_micros(delay));
+            running.signal(Signal::SIGKILL)?;
+            running.finish_killed()?;
+            kills += 1;
+            let account = || format!("kill {kills}, after {delay} us, seed {seed}");
+            long.lines().with_context(account)?;
+        }
+        if !complete(&long)? {
+            let account = || format!("resumed after {kills} kills, seed {seed}");
+            long.ensure_resumed("open", &["--rate", "20k"]).with_context(account)?;
+        }
+        long.ensure_told("open").with_context(|| format!("seed {seed}"))?;
+    }
     Ok(())
 }
 
@@ -258,26 +299,27 @@ fn ensure_cut_short(finished: &Finished, sniffer: &mut Sniffer) -> Result<()> {
     Ok(())
 }
 
-fn short(arguments: &[&str]) -> Result<(Running, Sniffer, Long)> {
+fn short(cool_down: &str, arguments: &[&str]) -> Result<(Running, Sniffer, Long)> {
     let long = Long::new(Habit::Echo)?;
     let sniffer = Sniffer::start(&long.topology)?;
     let (hosts, [open, closed]) = (hosts(Family::V4, ALL), long.ports);
     let ports = format!("{open},{closed}");
-    let usual = ["sweep", "--json", &hosts, "-p", &ports, "--cool-down", "500ms"];
+    let usual = ["sweep", "--json", &hosts, "-p", &ports, "--cool-down", cool_down];
     let arguments = [&usual[..], arguments].concat();
     let running = Running::start(&long.topology.client, Privilege::All, &arguments)?;
     Ok((running, sniffer, long))
 }
 
 fn interrupted(signal: Signal) -> Result<()> {
-    let (mut running, mut sniffer, _long) = short(&["--rate", "500"])?;
+    let (mut running, mut sniffer, _long) = short("500ms", &["--rate", "500"])?;
     running.wait_for("an answer", |event| event["type"] == "target")?;
     running.signal(signal)?;
     ensure_cut_short(&running.finish()?, &mut sniffer)
 }
 
+/// The whole run has an end, whatever is still waited for.
 fn deadline() -> Result<()> {
-    let (running, mut sniffer, _long) = short(&["--rate", "500", "--deadline", "300ms"])?;
+    let (running, mut sniffer, _long) = short("1h", &["--rate", "500", "--deadline", "300ms"])?;
     ensure_cut_short(&running.finish()?, &mut sniffer)
 }
 

@@ -80,11 +80,19 @@ pub(super) fn find(asked: &mut Asked, args: &SweepArgs) -> anyhow::Result<Ways> 
         _ => None,
     };
     let options = options(wanted.filter(|_| spare.is_none()));
-    let survey = survey(asked.space.ranges(), &options).context("cannot ask the routing table")?;
+    let ask = |asked: &Asked| {
+        survey(asked.space.ranges(), &options).context("cannot ask the routing table")
+    };
+    let mut survey = ask(asked)?;
     if let Some(astray) = survey.astray() {
         bail!("{astray}");
     }
+    let before = asked.space.len();
     leave_out(asked, &survey)?;
+    // What is left out has no say in which ways to send there are.
+    if asked.space.len() != before {
+        survey = ask(asked)?;
+    }
     let mut routes = Vec::new();
     for v6 in [false, true] {
         let Some(host) = representative(&survey, v6) else { continue };

@@ -132,6 +132,7 @@ pub fn sweep<S: SweepSink>(
 ) -> io::Result<SweepEnd> {
     let Parts { mission, ledger, tally, track, collect, sink, now, wall, rate, limits, .. } = parts;
     let start = now();
+    let quiet = ledger.quiet();
     let logs = if limits.is_none() {
         vec![SendLog::new(sendlog::LINES), SendLog::new(sendlog::LINES)]
     } else {
@@ -162,7 +163,7 @@ pub fn sweep<S: SweepSink>(
         collect,
         now,
         start,
-        deadline: parts.deadline.map(|limit| start + limit),
+        limit: parts.deadline.map(|limit| (start + sending_time(limit, quiet), start + limit)),
         keeper: parts.keeper,
         reader_gone: parts.reader_gone,
         interrupted: false,
@@ -202,6 +203,12 @@ pub fn sweep<S: SweepSink>(
     work.conclude()
 }
 
+/// How long SYNs leave where all must be over after `limit`: so that the last of them have their
+/// cool-down, if that leaves half of the time or more.
+fn sending_time(limit: Duration, quiet: Duration) -> Duration {
+    limit.saturating_sub(quiet).max(limit / 2)
+}
+
 /// Whether the time that a frame takes matters: below this, any way out will do.
 fn worth_timing(rate: Rate, mission: &Mission) -> bool {
     let fast = match rate {
@@ -227,7 +234,8 @@ struct Work<'a, 's, S> {
     collect: Box<dyn Collect>,
     now: &'a (dyn Fn() -> Instant + Sync),
     start: Instant,
-    deadline: Option<Instant>,
+    /// When the last SYN leaves, and when all is over, where the user set a limit.
+    limit: Option<(Instant, Instant)>,
     keeper: Option<&'a mut dyn Keeper>,
     reader_gone: &'a dyn Fn() -> bool,
     interrupted: bool,
@@ -259,10 +267,8 @@ impl<S: SweepSink> Work<'_, '_, S> {
     fn listen(&mut self) -> io::Result<()> {
         loop {
             let now = (self.now)();
-            let until = self
-                .deadline
-                .filter(|_| !self.cut)
-                .map_or(now + GLANCE, |deadline| deadline.min(now + GLANCE));
+            let next = self.limit.map(|(last, over)| if self.cut { over } else { last });
+            let until = next.map_or(now + GLANCE, |next| next.min(now + GLANCE));
             let listener = &mut self.listener;
             let collected = self.collect.collect(until, &mut |packet| listener.packet(&packet))?;
             if let Some(failure) = self.listener.failure.take() {
@@ -276,7 +282,7 @@ impl<S: SweepSink> Work<'_, '_, S> {
                     self.interrupted = true;
                     self.cut_short(now);
                 }
-                Wake::StatusRequested => self.progress(now)?,
+                Wake::StatusRequested => self.status(now)?,
                 Wake::Packets | Wake::Deadline | Wake::Called => {}
             }
             if let Some(step) = collected.step
@@ -287,7 +293,7 @@ impl<S: SweepSink> Work<'_, '_, S> {
                     step.by / 1_000_000
                 ))?;
             }
-            if self.deadline.is_some_and(|deadline| now >= deadline) && !self.cut {
+            if self.limit.is_some_and(|(last, _)| now >= last) && !self.cut {
                 self.interrupted = true;
                 self.cut_short(now);
             }
@@ -326,7 +332,8 @@ impl<S: SweepSink> Work<'_, '_, S> {
             if cool {
                 self.keep(now, false)?;
             }
-            cool
+            // Who is still waited for then counts as silent, as after a kill: what was kept before holds.
+            cool || self.limit.is_some_and(|(_, over)| now >= over)
         } else {
             if now >= self.next_checkpoint {
                 self.keep(now, false)?;
@@ -409,6 +416,31 @@ impl<S: SweepSink> Work<'_, '_, S> {
             eta: (rate > 0 && left > 0).then(|| Duration::from_secs(left / rate)),
         };
         self.listener.sink.progress(&progress)
+    }
+
+    /// Where the sweep stands, for whoever asked by a signal and may have no terminal.
+    fn status(&mut self, now: Instant) -> io::Result<()> {
+        self.progress(now)?;
+        let account = self.shared.books().ledger.account();
+        let (probed, targets) = (account.probed(), self.positions);
+        let tenths = u128::from(probed) * 1000 / u128::from(targets.max(1));
+        let text = format!(
+            "{}.{} % of {targets} targets probed, {} SYNs sent, {} open, {} refused, {} unreachable",
+            tenths / 10,
+            tenths % 10,
+            account.sent(),
+            account.answered(),
+            account.refused(),
+            account.unreachable(),
+        );
+        let at = (self.now)();
+        self.listener.sink.notice(&Notice {
+            at,
+            severity: Severity::Info,
+            code: "status",
+            text,
+        })?;
+        self.listener.sink.flush()
     }
 
     /// Tells, once each, what goes wrong on this host.
