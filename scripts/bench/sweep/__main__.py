@@ -11,7 +11,7 @@ import sys
 import link
 import speed
 
-PARTS = {"speed": "speed", "full": "full", "rtt": "truth", "loss": "loss"}
+PARTS = {"speed": "speed", "full": "full", "rtt": "truth", "loss": "loss", "hostile": "hostile"}
 
 
 def arguments() -> argparse.Namespace:
