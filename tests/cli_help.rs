@@ -16,7 +16,7 @@ fn help(name: Option<&str>, long: bool) -> String {
     if long { command.render_long_help() } else { command.render_help() }.to_string()
 }
 
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "handshake",
     "close",
     "probe",
@@ -24,6 +24,7 @@ const NAMES: [&str; 10] = [
     "check",
     "sweep",
     "listen",
+    "request",
     "doctor",
     "demo",
     "completions",

@@ -15,6 +15,7 @@ mod handshake;
 mod help;
 mod listen;
 mod probe;
+mod request;
 mod rtt;
 pub mod shared;
 mod sweep;
@@ -32,6 +33,7 @@ pub use expect::Expect;
 pub use handshake::HandshakeArgs;
 pub use listen::{BehaviourArgs, FaultArgs, LimitArgs, ListenArgs};
 pub use probe::ProbeArgs;
+pub use request::{CompareArgs, HttpArg, HttpArgs, RequestArgs, TlsArgs};
 pub use rtt::{DisplayArg, MethodArg, ResultArgs, RttArgs, ScheduleArgs};
 pub use sweep::{
     PaceArgs, PortRange, RateArg, SweepArgs, SweepOutputArgs, SweepProbeArgs, SweepSourceArgs,
@@ -131,6 +133,21 @@ pub enum Command {
               mut_arg("mss", |arg| arg.visible_alias("synack-mss")),
               mut_arg("retries", |arg| arg.default_value("5")))]
     Listen(Box<ListenArgs>),
+
+    /// Ask for web pages, and show what HTTP does with the connection
+    ///
+    /// Speaks HTTP/1.0, HTTP/1.1 or HTTP/2, in the clear or by TLS, over connections made by hand.
+    /// Shows for each request what the time went into (the look-up of the name, the TCP handshake,
+    /// the TLS handshake, the request, the wait, the response), which connection carried it, who
+    /// closed that and how, and what opening and closing cost. With --compare all versions are asked
+    /// the same. Redirects are reported and not followed; bodies are counted and dropped.
+    #[command(after_long_help = help::REQUEST,
+              mut_arg("ipv4", |arg| arg.help_heading("Source")),
+              mut_arg("ipv6", |arg| arg.help_heading("Source")),
+              mut_arg("timeout", |arg| arg.default_value("10s")
+                  .help(help::REQUEST_TIMEOUT)
+                  .long_help(help::REQUEST_TIMEOUT)))]
+    Request(Box<RequestArgs>),
 
     /// Say what this host can measure, and what is missing
     ///

@@ -17,6 +17,7 @@ mod line;
 pub mod listen;
 pub mod man;
 pub mod probe;
+pub mod request;
 pub mod rtt;
 mod session;
 mod sim;
@@ -48,6 +49,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Check(args) => check::run(args, &environment),
         Command::Sweep(args) => sweep::run(args, &environment),
         Command::Listen(args) => listen::run(args, &environment),
+        Command::Request(args) => request::run(args, &environment),
         Command::Doctor(args) => doctor::run(args, &environment),
         Command::Demo(args) => demo::run(args, &environment),
         Command::Completions(args) => completions::run(args),

@@ -265,5 +265,6 @@ pub(crate) fn summary(
         close: None,
         probes: tally.outcomes,
         listen: None,
+        requests: None,
     }
 }

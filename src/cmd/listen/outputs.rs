@@ -36,8 +36,7 @@ pub(super) fn reporter(
     let ladders = output.verbose > 0 || args.limit.count == Some(1) && !output.quiet;
     let live = is_terminal && !environment.dumb && !output.quiet && !output.json && !ladders;
     let report: Box<dyn Sink> = if output.json {
-        let segments = output.verbose > 0;
-        Box::new(Brief { inner: JsonReporter::new(out), segments })
+        Box::new(Brief::new(JsonReporter::new(out), output.verbose > 0))
     } else if ladders {
         Box::new(HumanReporter::new(out, style))
     } else if live {
@@ -56,9 +55,16 @@ pub(super) fn reporter(
 }
 
 /// Leaves the single segments out, unless they are asked for: a server has very many of them.
-struct Brief<S> {
+pub(in crate::cmd) struct Brief<S> {
     inner: S,
     segments: bool,
+}
+
+impl<S: Sink> Brief<S> {
+    /// Tells `inner` of all but the segments, and of those too where `segments` are wanted.
+    pub(in crate::cmd) const fn new(inner: S, segments: bool) -> Self {
+        Self { inner, segments }
+    }
 }
 
 impl<S: Sink> Sink for Brief<S> {
