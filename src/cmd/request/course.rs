@@ -46,8 +46,8 @@ where
             let id = self.open(number, wish)?;
             finding = self.use_connection(id, &mut queue)?;
             version = self.look(id, |life, _| life.version).or(version);
-            if queue.is_empty() && finding.is_none() && !self.interrupted() {
-                self.await_close(id)?;
+            if finding.is_none() && !self.interrupted() {
+                self.await_close(id, queue.is_empty())?;
             }
             self.leave(id, None)?;
         }
@@ -69,7 +69,7 @@ where
         } else if self.interrupted() {
             (Outcome::Interrupted, "interrupted")
         } else {
-            (Outcome::TimedOut, "the time was over")
+            (Outcome::TimedOut, "the time for the whole run was over")
         };
         Finding { outcome, text: format!("{why} with {left} left to be answered") }
     }
@@ -214,7 +214,10 @@ where
                     outcome: Outcome::Reset,
                     text: "the server reset the connection in place of a response".to_owned(),
                 },
-                _ => Finding { outcome: Outcome::Invalid, text: why.clone() },
+                _ => Finding {
+                    outcome: Outcome::Invalid,
+                    text: format!("what the server answered is not to be understood: {why}"),
+                },
             };
             let plain = finding.outcome != Outcome::Invalid;
             for (number, why) in unanswered {
@@ -247,10 +250,12 @@ where
         });
         let mut finding = finding.flatten();
         if waited == Waited::TooLong && finding.is_none() && !self.interrupted() {
-            let text = format!(
-                "nothing of {what} came for {}",
-                humantime::format_duration(self.plan.wait)
-            );
+            let text = if self.is_over() {
+                format!("the time for the whole run was over in {what}")
+            } else {
+                let wait = humantime::format_duration(self.plan.wait);
+                format!("nothing of {what} came for {wait}")
+            };
             finding = Some(Finding { outcome: Outcome::TimedOut, text });
         }
         let why = match &finding {
@@ -266,16 +271,17 @@ where
         Ok(finding)
     }
 
-    /// Behind the last response: the server's FIN, where it is the server's turn or the user wants to
-    /// see it.
-    fn await_close(&mut self, id: FlowId) -> Result<(), EngineError> {
-        let old = self.look(id, |life, _| life.version == HttpVersion::Http10).unwrap_or(false);
+    /// Behind the last response on a connection: the server's FIN, where it is the server's turn, or
+    /// where this is the `last` connection and the user wants to see how long the server keeps it.
+    fn await_close(&mut self, id: FlowId, last: bool) -> Result<(), EngineError> {
+        let turn = |life: &Life| life.version == HttpVersion::Http10 || life.announced;
+        let theirs = self.look(id, |life, _| turn(life)).unwrap_or(false);
         let (patience, what) = match self.plan.idle {
-            Some(most) => (most, "the idle connection"),
-            None if old => {
-                (self.plan.wait.min(FIN_PATIENCE), "the connection behind an HTTP/1.0 response")
+            Some(most) if last => (most, "the idle connection"),
+            _ if theirs => {
+                (self.plan.wait.min(FIN_PATIENCE), "the connection, which was its to close,")
             }
-            None => return Ok(()),
+            _ => return Ok(()),
         };
         let until = self.driver.now() + patience;
         let closed = |_: &Life, flow: &Flow| flow.connection.peer_fin_received();

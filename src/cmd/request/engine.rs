@@ -205,14 +205,15 @@ where
 
     /// Waits until all connections have come to their end.
     pub(super) fn wait_for_all(&mut self, linger: bool) -> Result<(), EngineError> {
+        let mut hurried = None;
         loop {
             self.attend()?;
             let waits = |life: &Life| linger || life.lingers_from.is_none();
             if !self.lives.values().any(waits) {
                 return Ok(());
             }
-            if self.interrupted {
-                let by = self.driver.now() + LEAVE_PATIENCE;
+            if self.is_over() {
+                let by = *hurried.get_or_insert(self.driver.now() + LEAVE_PATIENCE);
                 for life in self.lives.values_mut() {
                     life.forced = true;
                     life.stage = match life.stage {
@@ -221,7 +222,8 @@ where
                     };
                 }
             }
-            self.step(FOREVER)?;
+            let deadline = self.deadline();
+            self.step(if hurried.is_some() { FOREVER } else { deadline })?;
         }
     }
 
@@ -416,7 +418,8 @@ where
 
     /// Begins to leave a connection: by FIN, behind what HTTP has to say at its end.
     pub(super) fn leave(&mut self, id: FlowId, remark: Option<String>) -> Result<(), EngineError> {
-        let by = self.driver.now() + self.plan.wait.min(CLOSE_PATIENCE);
+        let most = if self.is_over() { LEAVE_PATIENCE } else { CLOSE_PATIENCE };
+        let by = self.driver.now() + self.plan.wait.min(most);
         if let Some(life) = self.lives.get_mut(&id) {
             life.stage = Stage::Leaving(by);
             life.remark = life.remark.take().or(remark);

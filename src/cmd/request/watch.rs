@@ -11,7 +11,7 @@ use std::rc::Rc;
 use crate::event::{Costs, Event, FlowId, HttpCargo, HttpStep, Load, Note, SegmentEvent, Sink};
 use crate::net::Dir;
 use crate::time::{Clock, Instant};
-use crate::wire::Flags;
+use crate::wire::{Flags, Segment, SeqNum};
 
 /// What is known of every connection's segments.
 pub(super) type Book = Rc<RefCell<HashMap<FlowId, Account>>>;
@@ -77,6 +77,8 @@ pub(super) struct Account {
     tls: Tls,
     /// From the first FIN or RST to the last segment.
     closing: Option<(Instant, Instant)>,
+    /// The numbers behind both FINs: ours, theirs.
+    fin_ends: [Option<SeqNum>; 2],
     left: VecDeque<Left>,
     /// Up to here everything has left.
     left_until: u64,
@@ -136,15 +138,15 @@ impl Account {
             || event.packet.emit().map_or(0, |bytes| bytes.len() as u64),
             |bytes| bytes.len() as u64,
         );
-        let ends = segment.flags.intersects(Flags::FIN | Flags::RST);
-        if ends && self.opened || self.closing.is_some() {
+        let closes = self.opened && self.is_of_close(segment, ours);
+        if closes {
             let (first, _) = self.closing.unwrap_or((at, at));
             self.closing = Some((first, at));
         }
         let part = if !self.opened && (segment.has(Flags::SYN) || length == 0) {
             // Also the RST that refuses it.
             &mut self.costs.opening
-        } else if self.closing.is_some() && length == 0 {
+        } else if closes && length == 0 {
             &mut self.costs.closing
         } else if self.is_of_tls(ours, length, from) {
             &mut self.costs.tls
@@ -166,6 +168,17 @@ impl Account {
             self.left.push_back(Left { until: self.left_until, at });
         }
         self.cargo(from, from + length)
+    }
+
+    /// Whether a segment belongs to the close: a FIN, what acknowledges one, a RST. An
+    /// acknowledgment of data alone does not, although it may leave behind the FIN.
+    fn is_of_close(&mut self, segment: &Segment, ours: bool) -> bool {
+        let [own, other] = [usize::from(!ours), usize::from(ours)];
+        if segment.has(Flags::FIN) {
+            self.fin_ends[own] = Some(segment.seq_end());
+        }
+        let acks = |end: SeqNum| segment.has(Flags::ACK) && segment.ack.is_at_or_after(end);
+        segment.flags.intersects(Flags::FIN | Flags::RST) || self.fin_ends[other].is_some_and(acks)
     }
 
     /// Whether a segment belongs to the TLS handshake: ours by its bytes, since the request may leave
@@ -207,13 +220,20 @@ impl Account {
 mod tests {
     use super::*;
     use crate::time::Stamp;
-    use crate::wire::{IpHeader, Packet, Segment, SeqNum};
+    use crate::wire::{IpHeader, Packet};
 
-    fn event(dir: Dir, flags: Flags, seq: u32, length: usize, at: u64) -> SegmentEvent {
+    fn event(
+        dir: Dir,
+        flags: Flags,
+        (seq, ack): (u32, u32),
+        length: usize,
+        at: u64,
+    ) -> SegmentEvent {
         let (src, dst) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
         let ip = IpHeader { src, dst, ttl: 64, tos: 0, id: 1, dont_fragment: true, flow_label: 0 };
         let payload = vec![0; length];
-        let segment = Segment { flags, seq: SeqNum(seq), payload, ..Segment::default() };
+        let ack = SeqNum(ack);
+        let segment = Segment { flags, seq: SeqNum(seq), ack, payload, ..Segment::default() };
         SegmentEvent {
             dir,
             stamp: Stamp { at: Instant::from_nanos(at), clock: Clock::Kernel },
@@ -237,12 +257,12 @@ mod tests {
             (Dir::Tx, ack, 1001, 500), // ClientHello
             (Dir::Rx, ack, 1001, 900),
         ] {
-            account.enter(&event(dir, flags, seq, length, 5));
+            account.enter(&event(dir, flags, (seq, 1000), length, 5));
         }
         account.secured(560);
         account.mark(1, "GET / HTTP/1.1".to_owned(), (560, 660));
         // Finished and the request in one segment.
-        let cargo = account.enter(&event(Dir::Tx, ack, 1501, 160, 7));
+        let cargo = account.enter(&event(Dir::Tx, ack, (1501, 1901), 160, 7));
         assert_eq!(
             cargo,
             [
@@ -250,30 +270,31 @@ mod tests {
                 HttpCargo::Request { number: 1, line: "GET / HTTP/1.1".to_owned() }
             ]
         );
-        for (dir, flags, seq, length, at) in [
-            (Dir::Rx, ack, 1901, 300, 8),
-            (Dir::Rx, fin | ack, 2201, 10, 9), // the last data bears the FIN
-            (Dir::Tx, fin | ack, 1661, 0, 10),
-            (Dir::Rx, ack, 2212, 0, 11),
+        for (dir, flags, numbers, length, at) in [
+            (Dir::Rx, ack, (1901, 1661), 300, 8),
+            (Dir::Rx, fin | ack, (2201, 1661), 10, 9), // the last data bears the FIN
+            (Dir::Tx, ack, (1661, 2201), 0, 10),       // of the data before
+            (Dir::Tx, fin | ack, (1661, 2212), 0, 11),
+            (Dir::Rx, ack, (2212, 1662), 0, 12),
         ] {
-            account.enter(&event(dir, flags, seq, length, at));
+            account.enter(&event(dir, flags, numbers, length, at));
         }
         let costs = account.costs();
         let segments =
             [costs.opening, costs.tls, costs.exchange, costs.closing].map(|it| it.segments);
-        assert_eq!(segments, [3, 3, 2, 2]);
+        assert_eq!(segments, [3, 3, 3, 2]);
         assert_eq!(costs.closing.bytes, 80, "headers of IP and TCP");
         let nanos = Instant::from_nanos;
-        assert_eq!(account.closing(), Some((nanos(9), nanos(11))));
+        assert_eq!(account.closing(), Some((nanos(9), nanos(12))));
         assert_eq!(account.left((560, 660)), Some((nanos(7), nanos(7))));
     }
 
     #[test]
     fn a_request_that_is_sent_again_left_when_it_first_did() {
         let mut account = Account::default();
-        account.enter(&event(Dir::Tx, Flags::ACK, 1001, 100, 5));
-        account.enter(&event(Dir::Tx, Flags::ACK, 1101, 100, 6));
-        account.enter(&event(Dir::Tx, Flags::ACK, 1001, 100, 9));
+        account.enter(&event(Dir::Tx, Flags::ACK, (1001, 1000), 100, 5));
+        account.enter(&event(Dir::Tx, Flags::ACK, (1101, 1000), 100, 6));
+        account.enter(&event(Dir::Tx, Flags::ACK, (1001, 1000), 100, 9));
         let nanos = Instant::from_nanos;
         assert_eq!(account.left((0, 200)), Some((nanos(5), nanos(6))));
         assert_eq!(account.left((150, 200)), Some((nanos(6), nanos(6))));

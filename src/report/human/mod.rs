@@ -242,7 +242,8 @@ impl<W: Write> HumanReporter<W> {
         match event {
             Event::Request(report) => {
                 self.requests.request(report);
-                if report.compared && report.complete && !drawn {
+                if report.compared && !drawn {
+                    // The balance tells what came of them, and why.
                     return Vec::new();
                 }
                 lines.extend(request::request(report, &style));

@@ -42,11 +42,14 @@ pub(super) fn table(course: &Course, style: &Style) -> Lines {
     lines
 }
 
-/// Milliseconds with three decimals.
+/// Milliseconds with three decimals; from a second on with one.
 pub(super) fn millis(time: Option<Duration>, style: &Style) -> String {
     let Some(time) = time else { return if style.unicode { "–" } else { "-" }.to_owned() };
     let micros = (nanos_of(time) + 500) / 1000;
-    format!("{}.{:03}", micros / 1000, micros % 1000)
+    match micros {
+        1_000_000.. => format!("{}.{}", micros / 1000, micros % 1000 / 100),
+        _ => format!("{}.{:03}", micros / 1000, micros % 1000),
+    }
 }
 
 /// One phase on a bar.
