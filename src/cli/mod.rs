@@ -3,8 +3,8 @@
 //! One file for each subcommand; what several share is in [`shared`], and how single values are
 //! written in [`value`].
 
-// Help texts are doc comments, and an address in brackets is not a link.
-#![allow(rustdoc::broken_intra_doc_links)]
+// Help texts are doc comments, in which an address in brackets is no link and a URL needs to be none.
+#![allow(rustdoc::broken_intra_doc_links, rustdoc::bare_urls)]
 
 mod check;
 mod close;

@@ -1,6 +1,6 @@
 //! One course: all requests in one version, on as many connections as that takes.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use super::engine::{Engine, EngineError, Waited};
@@ -38,6 +38,7 @@ where
     ) -> Result<CourseReport, EngineError> {
         self.told.clear();
         self.ended.clear();
+        self.answers.clear();
         let asked = u32::try_from(self.plan.asks.len()).unwrap_or(u32::MAX);
         let mut queue: VecDeque<u32> = (1..=asked).collect();
         let mut finding = None;
@@ -176,9 +177,13 @@ where
             life.failure.is_some() || life.drafts.len() == life.unanswered.len()
         };
         let waited = self.wait(id, settled)?;
-        let done: Vec<u32> =
-            self.told.iter().filter(|it| it.complete).map(|it| it.number).collect();
-        queue.retain(|number| !done.contains(number));
+        let done: HashSet<u32> = std::mem::take(&mut self.answers).into_iter().collect();
+        // One after the other, it is the first that was answered: there may be very many.
+        if done.len() == 1 && queue.front().is_some_and(|first| done.contains(first)) {
+            queue.pop_front();
+        } else {
+            queue.retain(|number| !done.contains(number));
+        }
         let answered = self.look(id, |life, _| life.answered).unwrap_or(0);
         let unanswered = self.life_mut(id).map(|life| std::mem::take(&mut life.unanswered));
         let mut unanswered = unanswered.unwrap_or_default();

@@ -56,6 +56,8 @@ pub(super) struct Engine<S, P> {
     connections: u32,
     start: Instant,
     interrupted: bool,
+    /// Requests that were answered since this was last taken.
+    pub(super) answers: Vec<u32>,
     /// Requests that were told of, for those who draw up the balance of a course.
     pub(super) told: Vec<RequestReport>,
     /// Connections that were told of since this was last taken.
@@ -88,6 +90,7 @@ where
             connections: 0,
             start,
             interrupted: false,
+            answers: Vec::new(),
             told: Vec::new(),
             ended: Vec::new(),
             disturbed: false,
@@ -381,7 +384,7 @@ where
         number: u32,
         failure: Option<String>,
     ) -> Result<(), EngineError> {
-        let report = {
+        let mut report = {
             let Some(flow) = self.driver.flow(life.id) else { return Ok(()) };
             let mut book = self.book.borrow_mut();
             let account = book.entry(life.id).or_default();
@@ -399,6 +402,12 @@ where
             report
         };
         self.driver.report(life.id, &Event::Request(Box::new(report.clone())))?;
+        if report.complete {
+            self.answers.push(report.number);
+        }
+        // Of very many requests, the headers are not worth their memory.
+        report.sent_headers = Vec::new();
+        report.headers = Vec::new();
         self.told.push(report);
         Ok(())
     }
