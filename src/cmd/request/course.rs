@@ -161,7 +161,8 @@ where
         if let Some(life) = self.life_mut(id)
             && !interrupted
         {
-            let how = if life.announced { "as it had announced" } else { "without a word" };
+            let how =
+                if life.announced { "as its answers had announced" } else { "without a word" };
             let text = format!("the server closed after {} of them, {how}", life.answered);
             life.remark = Some(text);
         }

@@ -167,10 +167,15 @@ impl Life {
     /// Takes down the head of a response.
     pub(super) fn head(&mut self, number: u32, head: &Head) {
         let at = self.at;
-        let closes = |(name, value): &(String, String)| {
-            name == "connection" && value.to_ascii_lowercase().contains("close")
+        let says = |word: &str| {
+            let of = |(name, value): &(String, String)| {
+                name == "connection" && value.to_ascii_lowercase().contains(word)
+            };
+            head.headers.iter().any(of)
         };
-        self.announced |= head.headers.iter().any(closes);
+        // A server of HTTP/1.0 closes unless it says otherwise (RFC 9112 §9.3).
+        let old = head.version == Some(HttpVersion::Http10) && !says("keep-alive");
+        self.announced |= says("close") || old;
         if let Some(draft) = self.drafts.get_mut(&number) {
             let report = &mut draft.report;
             report.moments.first_byte.get_or_insert(at);

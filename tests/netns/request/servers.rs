@@ -173,7 +173,7 @@ impl Kind {
         };
         // One process, which changes no user: it may be that of nobody but us.
         format!(
-            "daemon off; master_process off; pid {root}/pid; error_log {root}/error.log;
+            "daemon off; master_process off; user root; pid {root}/pid; error_log {root}/error.log;
              events {{ }}
              http {{
                access_log off; {hasty}
