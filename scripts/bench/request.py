@@ -15,7 +15,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n"
+sys.path.insert(0, str(ROOT / "scripts/bench/rtt"))
+
+from lab import FAR, NEAR, Forwarder, Lab  # noqa: E402
+
+SERVER = FAR[1]
+# Milliseconds for which each packet is held, in each direction.
+DELAY = "5"
+NAMES = f"subjectAltName=IP:{SERVER},IP:{NEAR[1]}\nbasicConstraints=CA:FALSE\n"
 # What curl is asked for: points in time, in seconds since its start.
 POINTS = ("namelookup", "connect", "appconnect", "pretransfer", "starttransfer", "total")
 PHASES = ("TCP handshake", "TLS handshake", "to the first byte", "the rest")
@@ -23,7 +30,7 @@ PHASES = ("TCP handshake", "TLS handshake", "to the first byte", "the rest")
 
 @dataclass
 class Case:
-    """What is asked for, and what both tools said of it: microseconds for each phase."""
+    """What is asked for, and what both tools said of it: milliseconds for each phase."""
 
     name: str
     url: str
@@ -33,11 +40,11 @@ class Case:
 
 
 CASES = [
-    Case("HTTP/1.1, 612 bytes", "http://127.0.0.1:8080/page", ["--http", "1.1"], ["--http1.1"]),
-    Case("HTTP/1.1, 1 MiB", "http://127.0.0.1:8080/big", ["--http", "1.1"], ["--http1.1"]),
-    Case("HTTP/1.1 by TLS 1.3, 612 bytes", "https://127.0.0.1:8443/page", ["--http", "1.1"],
+    Case("HTTP/1.1, 612 bytes", f"http://{SERVER}:8080/page", ["--http", "1.1"], ["--http1.1"]),
+    Case("HTTP/1.1, 1 MiB", f"http://{SERVER}:8080/big", ["--http", "1.1"], ["--http1.1"]),
+    Case("HTTP/1.1 by TLS 1.3, 612 bytes", f"https://{SERVER}:8443/page", ["--http", "1.1"],
          ["--http1.1"]),
-    Case("HTTP/2 by TLS 1.3, 612 bytes", "https://127.0.0.1:8443/page", ["--http", "2"],
+    Case("HTTP/2 by TLS 1.3, 612 bytes", f"https://{SERVER}:8443/page", ["--http", "2"],
          ["--http2"]),
 ]
 
@@ -52,14 +59,14 @@ def certificates(scratch: Path) -> None:
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     for words in (
         ["req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=bench"],
-        ["req", *key, "-keyout", "key.pem", "-out", "leaf.csr", "-subj", "/CN=127.0.0.1"],
+        ["req", *key, "-keyout", "key.pem", "-out", "leaf.csr", "-subj", "/CN=bench server"],
         ["x509", "-req", "-in", "leaf.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
          "-extfile", "leaf.ext", "-out", "cert.pem"],
     ):
         run(["openssl", *words], cwd=scratch)
 
 
-def serve(scratch: Path) -> subprocess.Popen:
+def serve(lab: Lab, scratch: Path) -> None:
     """Starts nginx, and waits until it listens."""
     www = scratch / "www"
     www.mkdir()
@@ -74,13 +81,14 @@ def serve(scratch: Path) -> subprocess.Popen:
             client_body_temp_path {scratch}/body; proxy_temp_path {scratch}/proxy;
             fastcgi_temp_path {scratch}/fastcgi; uwsgi_temp_path {scratch}/uwsgi;
             scgi_temp_path {scratch}/scgi;
-            server {{ listen 127.0.0.1:8080; }}
-            server {{ listen 127.0.0.1:8443 ssl http2; {secure} }} }}"""
+            server {{ listen 8080; }}
+            server {{ listen 8443 ssl http2; {secure} }} }}"""
     )
-    nginx = subprocess.Popen(["nginx", "-e", "/dev/null", "-c", str(config)])
+    lab.start(lab.inside(lab.peer, ["nginx", "-e", "/dev/null", "-c", str(config)]))
+    near = CASES[0].url.replace(SERVER, NEAR[1])
     for _ in range(200):
-        if subprocess.run(["curl", "-s", "-o", "/dev/null", CASES[0].url], check=False).returncode == 0:
-            return nginx
+        if subprocess.run(["curl", "-s", "-o", "/dev/null", near], check=False).returncode == 0:
+            return
         time.sleep(0.02)
     raise SystemExit("nginx does not answer")
 
@@ -93,14 +101,14 @@ def ask_shakedown(binary: str, case: Case, scratch: Path) -> list[float]:
     assert request["status"] == 200, request
     times = request["times"]
     names = ("tcp_ns", "tls_ns", "wait_ns", "receive_ns")
-    return [times.get(name, 0) / 1000 for name in names]
+    return [times.get(name, 0) / 1e6 for name in names]
 
 
 def ask_curl(case: Case, scratch: Path) -> list[float]:
     trust = ["--cacert", str(scratch / "ca.pem")] if case.url.startswith("https") else []
     form = " ".join(f"%{{time_{point}}}" for point in POINTS)
     out = run(["curl", "-s", "-o", "/dev/null", "-w", form, *case.curls, *trust, case.url])
-    at = dict(zip(POINTS, (float(text) * 1e6 for text in out.split()), strict=True))
+    at = dict(zip(POINTS, (float(text) * 1e3 for text in out.split()), strict=True))
     secure = at["appconnect"] - at["connect"] if at["appconnect"] else 0.0
     return [
         at["connect"] - at["namelookup"],
@@ -115,11 +123,12 @@ def figures(values: list[float]) -> str:
     if not any(values):
         return "–"
     tenths = statistics.quantiles(values, n=10)
-    return f"{statistics.median(values):.0f} ({tenths[0]:.0f} to {tenths[-1]:.0f})"
+    middle = statistics.median(values)
+    return f"{middle:.2f} ({tenths[0]:.2f} to {tenths[-1]:.2f})"
 
 
 def table(rounds: int, binary: str) -> str:
-    lines = ["| µs, median (10th to 90th percentile) | | " + " | ".join(PHASES) + " |",
+    lines = ["| ms, median (10th to 90th percentile) | | " + " | ".join(PHASES) + " |",
              "|---|---|" + "---:|" * len(PHASES)]
     for case in CASES:
         for tool in ("shakedown", "curl"):
@@ -129,7 +138,7 @@ def table(rounds: int, binary: str) -> str:
     versions = [run([binary, "--version"]), run(["curl", "--version"])]
     names = [" ".join(text.split()[:2]) for text in versions]
     nginx = subprocess.run(["nginx", "-v"], capture_output=True, text=True, check=True).stderr
-    lines += ["", f"{rounds} rounds of each, in turn; {names[0]}, {names[1]}, "
+    lines += ["", f"{rounds} rounds of each, in turn, {DELAY} ms away in each direction; {names[0]}, {names[1]}, "
                   f"{nginx.split()[-1]}, Linux {platform.release()}."]
     return "\n".join(lines)
 
@@ -143,34 +152,35 @@ def show(binary: str, scratch: Path) -> str:
     return f"```text\n{shown}\n\n{told}```"
 
 
+def ask_all(binary: str, scratch: Path, keep: bool) -> None:
+    """One round: each case by each tool."""
+    for case in CASES:
+        asked = {
+            "shakedown": ask_shakedown(binary, case, scratch),
+            "curl": ask_curl(case, scratch),
+        }
+        for tool, values in asked.items() if keep else ():
+            told = case.told.setdefault(tool, {phase: [] for phase in PHASES})
+            for phase, value in zip(PHASES, values, strict=True):
+                told[phase].append(value)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--show", action="store_true")
-    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--binary", default=str(ROOT / "target/release/shakedown"))
     arguments = parser.parse_args()
-    run(["ip", "link", "set", "lo", "up"])
-    with tempfile.TemporaryDirectory() as name:
+    with Lab() as lab, tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         certificates(scratch)
-        nginx = serve(scratch)
-        try:
+        serve(lab, scratch)
+        with Forwarder(lab, DELAY, DELAY):
             if arguments.show:
                 print(show(arguments.binary, scratch))
                 return 0
             for number in range(arguments.rounds + 1):
-                for case in CASES:
-                    asked = {
-                        "shakedown": ask_shakedown(arguments.binary, case, scratch),
-                        "curl": ask_curl(case, scratch),
-                    }
-                    for tool, values in asked.items() if number else ():
-                        told = case.told.setdefault(tool, {phase: [] for phase in PHASES})
-                        for phase, value in zip(PHASES, values, strict=True):
-                            told[phase].append(value)
-        finally:
-            nginx.terminate()
-            nginx.wait()
+                ask_all(arguments.binary, scratch, keep=number > 0)
     print(table(arguments.rounds, arguments.binary))
     return 0
 

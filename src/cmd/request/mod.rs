@@ -30,6 +30,10 @@ use crate::net::linux::{Route, clock, privilege};
 /// a FIN repeated at once, too short for anyone to wait for.
 const COURTESY_MSL: Duration = Duration::from_millis(50);
 
+/// The receive window of a connection, in bytes, once it is open: what a kernel's may grow to. What
+/// arrives is read at once, so that only what waits for a lost segment is ever kept.
+const RECEIVE_BUFFER: u32 = 4 << 20;
+
 /// Runs the subcommand.
 ///
 /// # Errors
@@ -87,7 +91,11 @@ fn place(
         let ends = (local, remote);
         let run = session::first_words("request", name.clone(), ends, &route, wire);
         let words = dice.words()?;
-        Ok((run, session::specify(ends, route.mtu, &offer, &source, timers, words)))
+        let mut spec = session::specify(ends, route.mtu, &offer, &source, timers, words);
+        if offer.window.is_none() {
+            spec.config.receive_buffer = RECEIVE_BUFFER;
+        }
+        Ok((run, spec))
     }
 }
 
