@@ -9,6 +9,7 @@
 //! | [`report`] | consumers of the event stream | stats, event, wire, tcp::state, time |
 //! | [`check`] | the conformance battery: scripts, the lab that they work in, the engine | net, event, wire, time |
 //! | [`sweep`] | many targets, statelessly: the space, its order, cookies, the ledger | net, event, wire, time |
+//! | [`http`] | HTTP and TLS over bytes that somebody else carries | event |
 //! | [`driver`] | the loop that joins machine, wire and event sink | tcp, net, wire, event, time |
 //! | [`net`] | the kernel, and a simulated network | wire, time |
 //! | [`tcp`] | the pure TCP machine | wire, time |
@@ -22,6 +23,7 @@ pub mod cli;
 pub mod cmd;
 pub mod driver;
 pub mod event;
+pub mod http;
 pub mod net;
 pub mod report;
 pub mod stats;

@@ -25,6 +25,7 @@ const NAMES: [&str; 11] = [
     "sweep",
     "listen",
     "explain",
+    "request",
     "doctor",
     "demo",
     "completions",

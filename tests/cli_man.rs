@@ -36,6 +36,7 @@ fn there_is_a_page_for_each_subcommand_that_help_lists_and_no_other() {
         "handshake",
         "listen",
         "probe",
+        "request",
         "rtt",
         "sweep",
     ];

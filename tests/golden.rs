@@ -108,6 +108,54 @@ fn clients_of_ours_that_meet_a_fault() {
     );
 }
 
+/// At the simulated host.
+const REQUEST: &str = "request http://192.0.2.7/";
+
+#[test]
+fn requests() {
+    for (name, sim, more) in [
+        ("request-reuse", "web", "-c 3"),
+        ("request-old", "web", "-c 2 --http 1.0"),
+        ("request-ladder", "web", "-v"),
+        ("request-early-close", "web-twice", "-c 3"),
+        ("request-quiet", "web", "-c 2 -q"),
+        ("request-json", "web", "-c 2 --json"),
+        ("request-syn-lost", "web:drop=tx1", ""),
+        ("request-compared", "web", "--compare -c 2"),
+    ] {
+        let line = format!("{REQUEST} {more}");
+        insta::assert_snapshot!(name, told(sim, line.trim_end()));
+    }
+    let mut wide = program("web", &format!("{REQUEST} -c 2 --color always"));
+    wide.env("COLUMNS", "120");
+    insta::assert_snapshot!("request-120-colour", told_by(wide));
+    let mut ascii = program("web", &format!("{REQUEST} -c 2 -v"));
+    ascii.env("LC_ALL", "C");
+    insta::assert_snapshot!("request-ascii", told_by(ascii));
+    insta::assert_snapshot!("request-v6", told("web", "request [2001:db8::7]/old"));
+}
+
+#[test]
+fn requests_that_are_not_answered_as_wished() {
+    for (name, sim, more) in [
+        ("request-declined", "web", "--http 2"),
+        ("request-refused", "closed", ""),
+        ("request-filtered", "silent", ""),
+        ("request-prohibited", "prohibited", ""),
+        ("request-reset", "reset", "-c 2"),
+        ("request-garbage", "greet", ""),
+        ("request-too-late", "stubborn", "-W 3s"),
+        ("request-deadline", "stubborn", "-w 2s"),
+        ("request-interrupted", "stubborn:interrupt=2s", "-c 3"),
+        ("request-idle", "web", "--idle=5s"),
+    ] {
+        let line = format!("{REQUEST} {more}");
+        insta::assert_snapshot!(name, told(sim, line.trim_end()));
+    }
+    assert_eq!(status("web", &format!("{REQUEST}none")), 0, "an answer is an answer");
+    assert_eq!(status("web", &format!("{REQUEST}none -f")), 1);
+}
+
 #[test]
 fn handshakes_that_go_another_way() {
     let line = "handshake 192.0.2.7:80";

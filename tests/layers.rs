@@ -17,13 +17,14 @@ const RULES: &[(&str, &[&str])] = &[
     (
         "cmd",
         &[
-            "cli", "report", "check", "sweep", "driver", "net", "tcp", "event", "wire", "stats",
-            "time",
+            "cli", "report", "check", "sweep", "http", "driver", "net", "tcp", "event", "wire",
+            "stats", "time",
         ],
     ),
     ("report", &["event", "wire", "tcp::state", "net::Dir", "net::GuardKind", "stats", "time"]),
     ("check", &["net", "wire", "event", "time"]),
     ("sweep", &["net", "wire", "event", "time"]),
+    ("http", &["event"]),
     ("driver", &["tcp", "net", "wire", "event", "time"]),
     ("net", &["wire", "time"]),
     ("tcp", &["wire", "time"]),

@@ -43,6 +43,8 @@ Examples:
   # every step explained below it, in Chinese; what one term means
   shakedown close example.org:443 --explain --lang zh
   shakedown explain time-wait
+  # what HTTP does with its connections, and what that costs
+  shakedown request https://example.org/ --compare
   # what this host can measure
   shakedown doctor
 
@@ -402,6 +404,50 @@ Exit status:
   0  the term was explained
   2  there is no such term
 ";
+pub(super) const REQUEST_TIMEOUT: &str =
+    "Wait this long for the next bytes of a response, and for the answer to the last SYN";
+
+pub(super) const REQUEST: &str = concat!(
+    "\
+Examples:
+  # one page, and where its time went
+  shakedown request http://example.org/
+  # the same with every segment, and both ends' states
+  shakedown request http://example.org/ -v
+  # ten requests: ten handshakes, or one
+  shakedown request http://example.org/ -c 10 --http 1.0
+  shakedown request http://example.org/ -c 10 --http 1.1
+  # all versions against the same server: what reuse saves
+  shakedown request https://example.org/ --compare --rounds 5
+  # how long the server keeps an idle connection
+  shakedown request https://example.org/ --http 1.1 --idle
+  # a test server with a certificate of its own
+  shakedown request https://[::1]:8443/ --cacert ca.pem
+  # for a program, and for the developer tools of a browser
+  shakedown request https://example.org/ -c 3 --json --har run.har
+
+Connections:
+  HTTP/1.0 opens a connection for each request, which the server closes.
+  HTTP/1.1 sends one request after the other on one connection, HTTP/2 all of
+  them at the same time. Where a server closes earlier, that is said, and what
+  is left is asked on another connection. With -g PORT the connections take
+  that port and those behind it. TLS sessions are not resumed: each connection
+  makes the whole handshake.
+
+Signals:
+  Ctrl-C (SIGINT) asks no more, closes every connection by FIN, or by RST if
+  that takes longer than half a second, and prints what there is.
+
+Exit status:
+  0  every request was answered to the end, whatever its status (but see -f)
+  1  one was not: refused, reset, too late, a certificate that is not
+     believed, a version that the server does not speak
+  2  nothing could be measured: a wrong usage, an unknown name, a missing
+     privilege, a disturbance by this host itself
+
+",
+    privileges!()
+);
 
 pub(super) const DOCTOR: &str = "\
 Examples:
@@ -458,9 +504,19 @@ mod tests {
 
     #[test]
     fn no_line_is_longer_than_a_narrow_terminal() {
-        for text in
-            [ROOT_SHORT, ROOT, HANDSHAKE, CLOSE, PROBE, CHECK, LISTEN, DOCTOR, DEMO, COMPLETIONS]
-        {
+        for text in [
+            ROOT_SHORT,
+            ROOT,
+            HANDSHAKE,
+            CLOSE,
+            PROBE,
+            CHECK,
+            LISTEN,
+            REQUEST,
+            DOCTOR,
+            DEMO,
+            COMPLETIONS,
+        ] {
             for line in text.lines() {
                 assert!(line.chars().count() <= 78, "{line}");
             }

@@ -3,8 +3,8 @@
 //! One file for each subcommand; what several share is in [`shared`], and how single values are
 //! written in [`value`].
 
-// Help texts are doc comments, and an address in brackets is not a link.
-#![allow(rustdoc::broken_intra_doc_links)]
+// Help texts are doc comments, in which an address in brackets is no link and a URL needs to be none.
+#![allow(rustdoc::broken_intra_doc_links, rustdoc::bare_urls)]
 
 mod check;
 mod close;
@@ -16,6 +16,7 @@ mod handshake;
 mod help;
 mod listen;
 mod probe;
+mod request;
 mod rtt;
 pub mod shared;
 mod sweep;
@@ -34,6 +35,7 @@ pub use explain::ExplainTermArgs;
 pub use handshake::HandshakeArgs;
 pub use listen::{BehaviourArgs, FaultArgs, LimitArgs, ListenArgs};
 pub use probe::ProbeArgs;
+pub use request::{CompareArgs, HttpArg, HttpArgs, RequestArgs, TlsArgs};
 pub use rtt::{DisplayArg, MethodArg, ResultArgs, RttArgs, ScheduleArgs};
 pub use sweep::{
     PaceArgs, PortRange, RateArg, SweepArgs, SweepOutputArgs, SweepProbeArgs, SweepSourceArgs,
@@ -141,6 +143,20 @@ pub enum Command {
     /// it with ss. 'segment' draws the header bit by bit. Without TERM it lists what there is.
     #[command(after_long_help = help::EXPLAIN)]
     Explain(ExplainTermArgs),
+    /// Ask for web pages, and show what HTTP does with the connection
+    ///
+    /// Speaks HTTP/1.0, HTTP/1.1 or HTTP/2, in the clear or by TLS, over connections made by hand.
+    /// Shows for each request what the time went into (the look-up of the name, the TCP handshake,
+    /// the TLS handshake, the request, the wait, the response), which connection carried it, who
+    /// closed that and how, and what opening and closing cost. With --compare all versions are asked
+    /// the same. Redirects are reported and not followed; bodies are counted and dropped.
+    #[command(after_long_help = help::REQUEST,
+              mut_arg("ipv4", |arg| arg.help_heading("Source")),
+              mut_arg("ipv6", |arg| arg.help_heading("Source")),
+              mut_arg("timeout", |arg| arg.default_value("10s")
+                  .help(help::REQUEST_TIMEOUT)
+                  .long_help(help::REQUEST_TIMEOUT)))]
+    Request(Box<RequestArgs>),
 
     /// Say what this host can measure, and what is missing
     ///

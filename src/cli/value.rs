@@ -222,6 +222,14 @@ fn countable(time: Duration) -> Result<Duration, String> {
     u64::try_from(time.as_nanos()).map(|_| time).map_err(|_| TOO_LONG.to_owned())
 }
 
+/// Reads an unsigned number from `lowest` to `highest`.
+///
+/// # Errors
+/// What to write, where it is something else.
+pub fn within(text: &str, lowest: u32, highest: u32) -> Result<u32, String> {
+    number(text, lowest, highest)
+}
+
 /// Reads an unsigned number from `lowest` to `highest`, decimal or `0x` hexadecimal.
 fn number(text: &str, lowest: u32, highest: u32) -> Result<u32, String> {
     let value = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {

@@ -18,6 +18,7 @@ mod line;
 pub mod listen;
 pub mod man;
 pub mod probe;
+pub mod request;
 pub mod rtt;
 mod session;
 mod sim;
@@ -50,6 +51,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Sweep(args) => sweep::run(args, &environment),
         Command::Listen(args) => listen::run(args, &environment),
         Command::Explain(args) => explain::run(args, &environment),
+        Command::Request(args) => request::run(args, &environment),
         Command::Doctor(args) => doctor::run(args, &environment),
         Command::Demo(args) => demo::run(args, &environment),
         Command::Completions(args) => completions::run(args),

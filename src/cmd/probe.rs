@@ -267,5 +267,6 @@ pub(crate) fn summary(
         close: None,
         probes: tally.outcomes,
         listen: None,
+        requests: None,
     }
 }

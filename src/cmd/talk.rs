@@ -244,6 +244,7 @@ impl<W: Wire, S: Sink> Talk<W, S> {
             close,
             probes: Vec::new(),
             listen: None,
+            requests: None,
         };
         self.driver.report(self.id, &Event::Summary(Box::new(summary.clone())))?;
         Ok(summary)

@@ -94,6 +94,8 @@ pub struct Flow {
     pub bytes_acknowledged: u64,
     /// When payload last arrived.
     pub last_data_at: Option<Instant>,
+    /// When the last segment arrived.
+    heard_at: Option<Instant>,
     /// Nobody listens: what is rejected for that is what tells of the far end.
     refuses: bool,
     /// Our own kernel sent a RST in our name.
@@ -136,6 +138,7 @@ impl Flow {
             bytes_received: 0,
             bytes_acknowledged: 0,
             last_data_at: None,
+            heard_at: None,
             refuses: opening == Opening::Refused,
             interference: false,
             held: Vec::new(),
@@ -202,6 +205,7 @@ impl Flow {
     /// An intact segment from the far end: past the gate, into the machine.
     pub(super) fn receive(&mut self, packet: &Packet, stamp: Stamp) -> Option<Note> {
         let segment = &packet.segment;
+        self.heard_at = Some(stamp.at);
         let passage = self.gate.incoming(segment);
         if passage != Passage::Pass {
             // Its window of sequence numbers is the machine's to judge, later; that it came, and
@@ -263,6 +267,7 @@ impl Flow {
                 ConnectionEvent::GaveUp(what) => self.ending.gave_up = Some(what),
                 ConnectionEvent::Closed => self.ending.closed = true,
                 ConnectionEvent::DataReceived(more) => {
+                    self.last_data_at = self.heard_at;
                     self.bytes_received += u64::from(more);
                     if self.reads {
                         self.received.append(&mut self.connection.take_received());

@@ -230,6 +230,18 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         Ok(Some(result))
     }
 
+    /// What a flow has received since the last call, and when the last of it arrived. Unlike
+    /// [`with_flow`](Self::with_flow) it looks at nothing that waits in the capture's queue, so that
+    /// what one segment brought is not mixed with what the next one brings.
+    pub fn take_received(&mut self, id: FlowId) -> Option<(Vec<u8>, Instant)> {
+        let flow = self.flows.get_mut(&id)?;
+        if flow.received.is_empty() {
+            return None;
+        }
+        let at = flow.last_data_at.unwrap_or_default();
+        Some((std::mem::take(&mut flow.received), at))
+    }
+
     /// Reports an event of a command's own.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 mod check;
 mod listen;
 mod report;
+mod request;
 mod rtt;
 mod sweep;
 
@@ -18,6 +19,7 @@ use std::net::SocketAddr;
 pub use check::*;
 pub use listen::*;
 pub use report::*;
+pub use request::*;
 pub use rtt::*;
 pub use sweep::*;
 
@@ -85,6 +87,12 @@ pub enum Event {
     Probe(ProbeResult),
     /// A client that connected to us has opened, or has come to its end: last of its flow.
     Client(Box<ClientReport>),
+    /// What the segment before it carried of HTTP or TLS.
+    Http(HttpStep),
+    /// A request has come to its end.
+    Request(Box<RequestReport>),
+    /// A connection that carried requests has: last of its flow.
+    Connection(Box<ConnectionReport>),
     /// Something that the user should know and that is no step of the protocol.
     Notice(Notice),
     /// Time has passed, and nothing else: for a display that is drawn in place.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::ListenReport;
+use super::{ListenReport, RequestsReport};
 use crate::tcp::state::State;
 use crate::time::Clock;
 use crate::wire::IcmpError;
@@ -40,6 +40,14 @@ pub enum Outcome {
     Aborted,
     /// Our own kernel interfered: nothing can be said of the peer.
     LocalInterference,
+    /// Every request was answered.
+    Answered,
+    /// The peer does not speak the protocol that was asked for.
+    Declined,
+    /// The peer's certificate was not believed, or it did not get along with our TLS.
+    Untrusted,
+    /// A request was answered by a status that says that it failed, and that was not wanted.
+    BadStatus,
 }
 
 impl Outcome {
@@ -61,6 +69,10 @@ impl Outcome {
             Self::Interrupted => "interrupted",
             Self::Aborted => "aborted",
             Self::LocalInterference => "local-interference",
+            Self::Answered => "answered",
+            Self::Declined => "declined",
+            Self::Untrusted => "untrusted",
+            Self::BadStatus => "bad-status",
         }
     }
 }
@@ -293,6 +305,8 @@ pub struct Summary {
     pub probes: Vec<(Outcome, u64)>,
     /// What a listener saw.
     pub listen: Option<ListenReport>,
+    /// What requests found out.
+    pub requests: Option<RequestsReport>,
 }
 
 /// What went over the wire.

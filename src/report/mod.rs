@@ -13,6 +13,7 @@ pub mod listen;
 pub mod pcapng;
 
 pub mod plot;
+pub mod request;
 pub mod rtt;
 pub mod sweep;
 

@@ -248,6 +248,7 @@ impl Story {
             close: None,
             probes: Vec::new(),
             listen: None,
+            requests: None,
         };
         edit(&mut summary);
         self.event(Event::Summary(Box::new(summary)))

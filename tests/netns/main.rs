@@ -19,6 +19,7 @@ mod netlink;
 mod oracle;
 mod patience;
 mod relay;
+mod request;
 mod rtt;
 mod rtt_capture;
 mod rtt_faults;
@@ -93,6 +94,7 @@ fn main() -> ExitCode {
         badinput::cases(),
         capture::cases(),
         listen::cases(),
+        request::cases(),
         clocks::cases(),
         loss::cases(),
         mutants::cases(),

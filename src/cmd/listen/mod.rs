@@ -10,6 +10,8 @@ mod gate;
 mod guess;
 mod outputs;
 
+pub(super) use self::outputs::Brief;
+
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -230,6 +232,7 @@ fn summarize<S: Sink>(
         close: None,
         probes: Vec::new(),
         listen: Some(report),
+        requests: None,
     }
 }
 

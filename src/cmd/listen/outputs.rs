@@ -39,7 +39,7 @@ pub(super) fn reporter(
     let live = is_terminal && !environment.dumb && !output.quiet && !output.json && !ladders;
     let report: Box<dyn Sink> = if output.json {
         let segments = output.verbose > 0 || lang.is_some();
-        Box::new(Brief { inner: JsonReporter::new(out).explaining(lang), segments })
+        Box::new(Brief::new(JsonReporter::new(out).explaining(lang), segments))
     } else if ladders {
         Box::new(HumanReporter::new(out, style))
     } else if live {
@@ -58,9 +58,16 @@ pub(super) fn reporter(
 }
 
 /// Leaves the single segments out, unless they are asked for: a server has very many of them.
-struct Brief<S> {
+pub(in crate::cmd) struct Brief<S> {
     inner: S,
     segments: bool,
+}
+
+impl<S: Sink> Brief<S> {
+    /// Tells `inner` of all but the segments, and of those too where `segments` are wanted.
+    pub(in crate::cmd) const fn new(inner: S, segments: bool) -> Self {
+        Self { inner, segments }
+    }
 }
 
 impl<S: Sink> Sink for Brief<S> {

@@ -26,6 +26,11 @@ pub(crate) enum Behaviour {
     Bulk,
     /// Answers a request, which ends with an empty line, and closes first.
     Page,
+    /// Answers each request of HTTP/1, which ends with an empty line: closes behind one of HTTP/1.0,
+    /// and keeps the connection otherwise.
+    Web,
+    /// The same, but announces after the second answer that it closes, and does so.
+    WebTwice,
     /// Resets the connection as soon as it reads anything, the end included.
     Reset,
     /// Connects to us, says a line, and closes when it is answered, or when we close.
@@ -46,13 +51,15 @@ pub(crate) enum Behaviour {
 
 impl Behaviour {
     /// All of them, with their names.
-    pub(crate) const ALL: [(&'static str, Self); 14] = [
+    pub(crate) const ALL: [(&'static str, Self); 16] = [
         ("echo", Self::Echo),
         ("greet", Self::Greet),
         ("stubborn", Self::Stubborn),
         ("answer", Self::Answer),
         ("bulk", Self::Bulk),
         ("page", Self::Page),
+        ("web", Self::Web),
+        ("web-twice", Self::WebTwice),
         ("reset", Self::Reset),
         ("call", Self::Call),
         ("call-twice", Self::CallTwice),
@@ -97,6 +104,9 @@ pub(crate) struct Service {
     acted: bool,
     /// It has said what it says unasked.
     spoke: bool,
+    /// Up to where requests have been answered, and how many.
+    read_to: usize,
+    answered: u32,
 }
 
 /// The far end of a simulated wire. Whatever the address, it is the host that is meant.
@@ -262,6 +272,8 @@ impl Service {
             acts_at: None,
             acted: false,
             spoke: false,
+            read_to: 0,
+            answered: 0,
         }
     }
 
@@ -301,6 +313,7 @@ impl Service {
                 self.say(&[b'h'; PAGE], now);
                 self.finish(now);
             }
+            Behaviour::Web | Behaviour::WebTwice if !self.acted => self.answer_http(now),
             Behaviour::Reset if !self.acted && (ended || !read.is_empty()) => {
                 self.acted = true;
                 self.machine.abort(now);
@@ -309,7 +322,12 @@ impl Service {
         }
         let closes = matches!(
             self.behaviour,
-            Behaviour::Echo | Behaviour::Answer | Behaviour::Bulk | Behaviour::Page
+            Behaviour::Echo
+                | Behaviour::Answer
+                | Behaviour::Bulk
+                | Behaviour::Page
+                | Behaviour::Web
+                | Behaviour::WebTwice
         );
         if ended && closes && !self.acted {
             let at = *self.acts_at.get_or_insert(now + dwell);
@@ -324,6 +342,37 @@ impl Service {
         while let Some(event) = self.machine.poll_event() {
             if let ConnectionEvent::Transition(transition) = event {
                 self.moves.push(transition);
+            }
+        }
+    }
+
+    /// Answers the requests that are complete.
+    fn answer_http(&mut self, now: Instant) {
+        while let Some(end) = self.heard[self.read_to..]
+            .windows(EMPTY_LINE.len())
+            .position(|window| window == EMPTY_LINE)
+        {
+            let end = self.read_to + end + EMPTY_LINE.len();
+            let request = String::from_utf8_lossy(&self.heard[self.read_to..end]).into_owned();
+            self.read_to = end;
+            self.answered += 1;
+            let old = request.contains(" HTTP/1.0\r\n");
+            let last = old || self.behaviour == Behaviour::WebTwice && self.answered == 2;
+            let (status, body) = match request.split(' ').nth(1) {
+                Some("/old") => ("301 Moved Permanently\r\nlocation: /new", ""),
+                Some("/none") => ("404 Not Found", "none\n"),
+                _ => ("200 OK", "hello\n"),
+            };
+            let version = if old { "1.0" } else { "1.1" };
+            let close = if last && !old { "connection: close\r\n" } else { "" };
+            let length = body.len();
+            self.say(
+                format!("HTTP/{version} {status}\r\n{close}content-length: {length}\r\n\r\n{body}")
+                    .as_bytes(),
+                now,
+            );
+            if last {
+                return self.finish(now);
             }
         }
     }

@@ -15,6 +15,7 @@
 //! | `answer` | reads to the end, then answers, then closes |
 //! | `bulk` | says 6,000 bytes, closes after us |
 //! | `page` | answers a request that ends with an empty line by 6,000 bytes, and closes first |
+//! | `web`, `web-twice` | answers HTTP/1: keeps the connection behind HTTP/1.1, the latter for two requests |
 //! | `reset` | resets as soon as it reads anything |
 //! | `call`, `hold`, `call-twice` | for `listen`: connects to us, says a line, and closes when it is answered or we close; only after us; two of them |
 //! | `closed`, `silent`, `unreachable`, `prohibited` | RST, nothing, ICMP errors |

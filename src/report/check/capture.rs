@@ -126,6 +126,7 @@ fn ending(result: &CheckResult, run: &CheckRun, at: Instant) -> Summary {
         close: None,
         probes: Vec::new(),
         listen: None,
+        requests: None,
     }
 }
 

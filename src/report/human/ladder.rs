@@ -14,6 +14,7 @@ use super::paint::{Paint, Span, blank, width, wrap, wrap_text};
 use super::{Lines, Style};
 use crate::event::{Event, Note, Run, SegmentEvent};
 use crate::net::Dir;
+use crate::report::request;
 use crate::report::units::{COLUMN, column};
 use crate::tcp::state::{Cause, End, Known, State, Transition};
 use crate::time::Instant;
@@ -50,6 +51,11 @@ impl Ladder {
                 rows(margin, drawn, style)
             }
             Event::Transition(transition) => self.transition(transition, style),
+            Event::Http(step) => {
+                let (text, paint) = request::cargo(&step.what, style);
+                let wrapped = wrap_text(&text, paint, interior(style) - INDENT - 1);
+                rows(blank_margin(), wrapped.into_iter().map(Row::detail).collect(), style)
+            }
             Event::Confirmed { at, end, state, cause, .. } => {
                 let margin = self.step(*at, style);
                 let tick = if style.unicode { " ✓ " } else { " + " };

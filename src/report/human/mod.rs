@@ -19,8 +19,8 @@ use std::net::{IpAddr, SocketAddr};
 use self::ladder::Ladder;
 use self::paint::{Paint, Span, blank, render, wrap, wrap_text};
 use super::explain::{Lang, Narrator};
-use super::listen;
 use super::sanitize::{self, Charset};
+use super::{listen, request};
 use crate::event::{ClientReport, ClientStage, Event, FlowId, Notice, Run, Severity, Sink};
 use crate::tcp::state::End;
 
@@ -115,6 +115,8 @@ pub struct HumanReporter<W> {
     first: Option<Run>,
     /// Who explains the steps, where they are to be explained.
     narrator: Option<Narrator>,
+    /// What was told of requests.
+    requests: request::Told,
 }
 
 #[derive(Debug)]
@@ -141,6 +143,7 @@ impl<W: Write> HumanReporter<W> {
                 .explain
                 .filter(|_| !style.quiet)
                 .map(|lang| Narrator::new(lang).writing(style.absolute, style.unicode)),
+            requests: request::Told::default(),
         }
     }
 
@@ -156,7 +159,11 @@ impl<W: Write> HumanReporter<W> {
             Event::Notice(notice) => self.style.notice(notice),
             Event::Packet(_) | Event::Tick(_) => Vec::new(),
             Event::Client(report) => self.client(flow, report),
-            Event::Summary(summary) => summary::lines(summary, self.first.as_ref(), &self.style),
+            Event::Request(_) | Event::Connection(_) => self.request(flow, event),
+            Event::Summary(summary) => {
+                let told = &self.requests;
+                summary::lines(summary, self.first.as_ref(), told, &self.style)
+            }
             _ => self.step(flow, event),
         }
     }
@@ -222,10 +229,11 @@ impl<W: Write> HumanReporter<W> {
         hang(wrap(words, " ", self.style.columns() - 2), 2)
     }
 
-    /// Whether a run's ladder is drawn: many probes at once only on demand.
+    /// Whether a run's ladder is drawn: of many probes or requests at once only on demand.
     fn draws(&self, run: &Run) -> bool {
+        let on_demand = matches!(run.command, "probe" | "request");
         !self.style.quiet
-            && (run.command != "probe" || self.style.verbosity > 0 || self.style.explain.is_some())
+            && (!on_demand || self.style.verbosity > 0 || self.style.explain.is_some())
     }
 
     /// What a client of ours did, and the end of its ladder.
@@ -250,6 +258,36 @@ impl<W: Write> HumanReporter<W> {
         lines
     }
 
+    /// A request or its connection has come to its end.
+    fn request(&mut self, id: FlowId, event: &Event) -> Lines {
+        let style = self.style;
+        let drawn = self.flows.contains_key(&id);
+        let mut lines = match self.flows.get(&id).map(|flow| flow.run.clone()) {
+            Some(run) => self.switch_to(id, &run),
+            None => Vec::new(),
+        };
+        match event {
+            Event::Request(report) => {
+                self.requests.request(report);
+                if report.compared && !drawn {
+                    // The balance tells what came of them, and why.
+                    return Vec::new();
+                }
+                lines.extend(request::request(report, &style));
+            }
+            Event::Connection(report) => {
+                self.requests.connection(report);
+                self.flows.remove(&id);
+                if report.compared && report.remark.is_none() && !drawn {
+                    return Vec::new();
+                }
+                lines.extend(request::connection(report, &style));
+            }
+            _ => {}
+        }
+        if style.quiet { Vec::new() } else { lines }
+    }
+
     /// A step of the protocol.
     fn step(&mut self, id: FlowId, event: &Event) -> Lines {
         let style = self.style;
@@ -272,7 +310,12 @@ impl<W: Write> HumanReporter<W> {
             return Vec::new();
         }
         let target: Vec<String> = target(run, true, &self.style).collect();
-        vec![vec![Span::new(format!("{} {}", run.command, target.join(" ")), Paint::Dim)]]
+        let mut text = format!("{} {}", run.command, target.join(" "));
+        if run.command == "request" {
+            // Its connections all go to the same place.
+            text = format!("{text} from {}", run.source);
+        }
+        vec![vec![Span::new(text, Paint::Dim)]]
     }
 }
 

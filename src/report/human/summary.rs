@@ -3,15 +3,20 @@
 use super::paint::{Paint, Span, blank, wrap_text};
 use super::{Lines, Style, close, handshake, hang, probe, target};
 use crate::event::{Measured, Outcome, Run, Summary, Traffic};
-use crate::report::listen;
 use crate::report::units::{count, duration};
+use crate::report::{listen, request};
 use crate::tcp::state::End;
 
 /// Columns of the names on the left of the report.
 pub(super) const LABEL: usize = 12;
 
 /// The whole report. `run` is the first of the run's flows.
-pub(super) fn lines(summary: &Summary, run: Option<&Run>, style: &Style) -> Lines {
+pub(super) fn lines(
+    summary: &Summary,
+    run: Option<&Run>,
+    told: &request::Told,
+    style: &Style,
+) -> Lines {
     if style.quiet && !summary.probes.is_empty() {
         return Vec::new();
     }
@@ -24,9 +29,12 @@ pub(super) fn lines(summary: &Summary, run: Option<&Run>, style: &Style) -> Line
     let mut lines = if style.quiet { Vec::new() } else { vec![Vec::new()] };
     lines.extend(run.map(|run| title(run, style)));
     if summary.probes.is_empty() {
-        lines.extend(row("outcome", outcome(summary), style));
+        lines.extend(row("outcome", outcome(summary, style), style));
     } else {
         lines.push(probe::counts(&summary.probes));
+    }
+    if let Some(report) = &summary.requests {
+        lines.extend(told.lines(report, style));
     }
     if let Some(report) = &summary.handshake {
         lines.extend(handshake::lines(report, run, style));
@@ -69,7 +77,7 @@ pub(super) fn measured(measured: Measured, style: &Style) -> String {
     format!("{} ({} clock)", duration(measured.value, style.unicode), measured.clock)
 }
 
-fn outcome(summary: &Summary) -> (String, Paint) {
+fn outcome(summary: &Summary, style: &Style) -> (String, Paint) {
     let name = summary.outcome.name();
     let wish = if summary.as_expected { "as expected" } else { "not as expected" };
     let cut = if summary.interrupted && summary.outcome != Outcome::Interrupted {
@@ -78,7 +86,14 @@ fn outcome(summary: &Summary) -> (String, Paint) {
         ""
     };
     let paint = if summary.as_expected { Paint::Good } else { Paint::Bad };
-    (format!("{name}: {} ({wish}{cut})", in_words(summary.outcome)), paint)
+    (format!("{name}: {} ({wish}{cut})", reason(summary, style)), paint)
+}
+
+/// What a run of requests has found out, or what the outcome means.
+fn reason(summary: &Summary, style: &Style) -> String {
+    let requests = summary.requests.as_ref().filter(|report| !report.compared);
+    let finding = requests.and_then(|report| report.courses.first()?.finding.as_ref());
+    finding.map_or_else(|| in_words(summary.outcome).to_owned(), |text| style.safe(text))
 }
 
 /// An outcome as a sentence about the peer, the path or ourselves.
@@ -100,6 +115,10 @@ const fn in_words(outcome: Outcome) -> &'static str {
         Outcome::OtherShape => "the close did not take the shape that was asked for",
         Outcome::Interrupted => "the user cut the run short",
         Outcome::Aborted => "we reset the open connection, as asked",
+        Outcome::Answered => "every request was answered to its end",
+        Outcome::Declined => "the server does not speak the version of HTTP that was asked for",
+        Outcome::Untrusted => "TLS did not come about",
+        Outcome::BadStatus => "a request was answered by a status of 400 or more",
         Outcome::LocalInterference => "our own kernel interfered: nothing can be said of the peer",
     }
 }

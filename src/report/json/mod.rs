@@ -8,7 +8,7 @@
 //! | field | |
 //! |---|---|
 //! | `v` | schema version, 1. Fields may be added within a version, never renamed or removed |
-//! | `type` | `run`, `segment`, `transition`, `confirmed`, `retracted`, `icmp`, `notice`, `probe`, `client`, `late`, `duplicate`, `statistics`, `interim`, `path`, `server`, `check`, `change`, `target`, `summary` |
+//! | `type` | `run`, `segment`, `transition`, `confirmed`, `retracted`, `icmp`, `notice`, `probe`, `client`, `http`, `request`, `connection`, `late`, `duplicate`, `statistics`, `interim`, `path`, `server`, `check`, `change`, `target`, `summary` |
 //! | `flow` | which connection or probe of the run, from 0; in records of `rtt` only where they are about one, in those of `check` never |
 //!
 //! With `--explain`, what a step means stands in `explain`, last in `segment`, `transition`,
@@ -73,14 +73,35 @@
 //! `after_its_fin` (what it did with our data behind its FIN: `honoured`, `reset`), `lasted_ns`.
 //! Segments are in the stream of `listen` only with `-v`.
 //!
+//! **`http`**, of `request`, directly behind the segment that carried it: `at_ns`, `dir`, `what`
+//! (`tls-handshake`, `tls-ready` with `tls`, `request` and `head` with `line`, `end` with `bytes` of
+//! the body), `request` (its number, from 1 in each course).
+//!
+//! **`request`**, when one has come to its end: `request`, `course` (from 0), `connection` (from 1),
+//! `reused` (whether that had carried another), `http` (the version asked for: `1.0`, `1.1`, `2`),
+//! `answered_in` (the response's), `method`, `url`, `sent_bytes` (of its body), `status`, `reason`,
+//! `headers` (pairs), `bytes` (of the response's body), `complete`, `failure` (why not), `location`,
+//! `begun_ns`, `sent_ns`, `first_byte_ns`, `last_byte_ns` (as `at_ns`), `times` {`blocked_ns`,
+//! `dns_ns`, `tcp_ns` (SYN to SYN-ACK), `tls_ns`, `send_ns`, `wait_ns` (to the first byte),
+//! `receive_ns`, `total_ns`}.
+//!
+//! **`connection`**, when one that carried requests is over: `connection`, `course`, `http`, `source`,
+//! `outcome`, `answered` (requests), `rtt_ns` with `clock`, `tls` {`version`, `cipher`, `alpn`,
+//! `verified`, `handshake_ns`}, `costs` {`opening`, `tls`, `exchange`, `closing`: each `segments` and
+//! `bytes` of IP packets in both directions}, `closed_by` (`us`, `them`, `both`, `their-reset`,
+//! `our-reset`, `nobody`), `close` (as in a summary), `closing_ns` (first FIN to last segment),
+//! `idle_ns` (last response to the server's FIN, with `--idle`), `remark`.
+//! Segments are in the stream of `request` only with `-v`.
+//!
 //! **`path`**, **`server`**, **`check`** and **`change`** are of the battery, whose schema is in
 //! [`crate::report::check::json`]; **`target`** belongs to the sweep.
 //!
 //! **`summary`**, always last, also after SIGINT: `outcome` (`open`, `refused`, `filtered`,
 //! `unreachable`, `prohibited`, `invalid`, `closed`, `reset`, `timeout`, `still-open`,
-//! `other-shape`, `interrupted`, `aborted` by us, `local-interference`), `as_expected`, `interrupted`, `elapsed_ns`,
+//! `other-shape`, `interrupted`, `aborted` by us, `local-interference`;
+//! of requests `answered`, `declined`, `untrusted`, `bad-status`), `as_expected`, `interrupted`, `elapsed_ns`,
 //! `traffic` {`sent`, `received`, `retransmitted`, `rejected`: segments},
-//! `handshake`, `close`, `probes` {outcome: number}, `listen`.
+//! `handshake`, `close`, `probes` {outcome: number}, `listen`, `requests`.
 //!
 //! - `handshake`: `rtt_ns`, `clock`, `rtt_absent` (why, although an answer came), `attempts`,
 //!   `offered`, `granted` (offers), `answered_by`, `icmp`, `exchange` {`sent`, `acknowledged`,
@@ -91,6 +112,11 @@
 //!   `cookies_redeemed`, `evicted` (half-open, for clients that brought a cookie back), `strays`
 //!   (segments of no connection), `overflow` (segments dropped unread), `unsent` (packets that this
 //!   host would not send).
+//! - `requests`: `compared`, `clock` (the worst that stamped a segment), `courses` (each all requests
+//!   in one version, once): `course`, `round` from 1, `http`, `outcome`, `finding` (why, where that is
+//!   not `answered`), `asked`, `answered`, `connections`, `bytes` (of all bodies), `costs`,
+//!   `opening_ns` (mean of TCP and TLS handshake of a connection), `total_ns` (first SYN to the end of
+//!   the last response), `saved_ns` (handshakes saved by reuse, at that mean).
 //! - an offer: `window` unscaled in bytes, `mss` in bytes, `mtu` that it implies, `wscale` shift,
 //!   `sack`, `timestamps`, `ts_val`, `ecn`, `fast_open_hex` (cookie; empty where one is asked for),
 //!   `ttl`.
@@ -148,6 +174,7 @@
 pub(crate) mod ascii;
 mod listen;
 pub(in crate::report) mod records;
+mod request;
 mod segment;
 pub(in crate::report) mod summary;
 #[cfg(test)]
@@ -256,6 +283,13 @@ impl<W: Write> Sink for JsonReporter<W> {
             }
             Event::Probe(result) => self.line(flow, "probe", Probe::new(result, self.is_ipv6)),
             Event::Client(report) => self.line(flow, "client", Client::new(report, origin)),
+            Event::Http(step) => self.line(flow, "http", request::Http::new(step, origin)),
+            Event::Request(report) => {
+                self.line(flow, "request", request::Request::new(report, origin))
+            }
+            Event::Connection(report) => {
+                self.line(flow, "connection", request::Connection::from(&**report))
+            }
             Event::Packet(_) | Event::Tick(_) => Ok(()),
             Event::Notice(notice) => self.line(flow, "notice", Notice::new(notice, origin)),
             Event::Summary(summary) => {

@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 
 use super::listen::Listen;
 use super::records::Error;
+use super::request::Requests;
 use super::segment::hex;
 use crate::event::{self, Measured, Outcome};
 use crate::time::nanos_of;
@@ -61,6 +62,8 @@ pub(super) struct Summary {
     probes: Vec<(Outcome, u64)>,
     #[serde(skip_serializing_if = "Option::is_none")]
     listen: Option<Listen>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requests: Option<Requests>,
 }
 
 #[derive(Serialize)]
@@ -90,6 +93,7 @@ impl Summary {
             close: summary.close.as_ref().map(Close::from),
             probes: summary.probes.clone(),
             listen: summary.listen.as_ref().map(Listen::from),
+            requests: summary.requests.as_ref().map(Requests::from),
         }
     }
 }

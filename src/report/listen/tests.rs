@@ -126,6 +126,7 @@ fn at_the_end_the_table_is_gone_and_the_summary_stands_in_its_place() {
         close: None,
         probes: Vec::new(),
         listen: Some(listen),
+        requests: None,
     };
     live.record(FlowId(0), &Event::Summary(Box::new(summary))).expect("memory");
     let bytes = live.into_inner();

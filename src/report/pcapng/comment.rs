@@ -2,7 +2,8 @@
 //! `frame.comment contains "SYN-SENT -> ESTABLISHED"`.
 
 use crate::event::Event;
-use crate::report::units;
+use crate::report::human::Style;
+use crate::report::{request, units};
 use crate::tcp::state::{Cause, Known, Transition};
 use crate::time::Instant;
 
@@ -46,6 +47,10 @@ impl Remark {
                 let end = end.name();
                 let text = format!("{end} not {believed} after all, still {state}: {cause}");
                 Some(Self::at(*at, text))
+            }
+            Event::Http(step) => {
+                let (text, _) = request::cargo(&step.what, &Style::default());
+                Some(Self::plain(text.replace(char::is_control, " ")))
             }
             Event::Notice(notice) => {
                 // Such a text may quote what a peer or the user has written.

@@ -277,15 +277,16 @@ impl<W: Write> Sink for PcapngReporter<W> {
             Event::Transition(_)
             | Event::Confirmed { .. }
             | Event::Retracted { .. }
+            | Event::Http(_)
             | Event::Notice(_) => {
                 if let Some(remark) = Remark::of(event) {
                     self.remark(flow, remark, comment::leads(event));
                 }
                 Ok(())
             }
-            Event::Tick(_) => Ok(()),
+            Event::Tick(_) | Event::Request(_) => Ok(()),
             Event::Client(client) if client.stage == ClientStage::Opened => Ok(()),
-            Event::Probe(_) | Event::Client(_) => {
+            Event::Probe(_) | Event::Client(_) | Event::Connection(_) => {
                 self.conclude(flow);
                 self.flows.remove(&flow);
                 Ok(())
