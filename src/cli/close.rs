@@ -5,7 +5,9 @@ use std::time::Duration;
 use clap::Args;
 
 use super::expect::{self, Expect};
-use super::shared::{DataArgs, OfferArgs, OutputArgs, SourceArgs, TargetArgs, TimingArgs};
+use super::shared::{
+    DataArgs, FigureArgs, OfferArgs, OutputArgs, SourceArgs, TargetArgs, TimingArgs,
+};
 use super::value;
 
 /// Arguments of `close`.
@@ -32,6 +34,9 @@ pub struct CloseArgs {
 
     #[command(flatten)]
     pub output: OutputArgs,
+
+    #[command(flatten)]
+    pub figure: FigureArgs,
 
     /// Exit with 0 if this is the answer; several with commas [default: closed]
     #[arg(long, value_name = "ANSWER", value_delimiter = ',', help_heading = "Output",

@@ -3,7 +3,9 @@
 use clap::Args;
 
 use super::expect::{self, Expect};
-use super::shared::{DataArgs, OfferArgs, OutputArgs, SourceArgs, TargetArgs, TimingArgs};
+use super::shared::{
+    DataArgs, FigureArgs, OfferArgs, OutputArgs, SourceArgs, TargetArgs, TimingArgs,
+};
 use super::value::Then;
 
 /// Arguments of `handshake`.
@@ -31,6 +33,9 @@ pub struct HandshakeArgs {
 
     #[command(flatten)]
     pub output: OutputArgs,
+
+    #[command(flatten)]
+    pub figure: FigureArgs,
 
     /// Exit with 0 if this is the answer; several with commas [default: open]
     #[arg(long, value_name = "ANSWER", value_delimiter = ',', help_heading = "Output",

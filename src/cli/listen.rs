@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::expect::{self, Expect};
-use super::shared::{FamilyArgs, OfferArgs, OutputArgs, SourceArgs, TimingArgs};
+use super::shared::{FamilyArgs, FigureArgs, OfferArgs, OutputArgs, SourceArgs, TimingArgs};
 use super::value::{self, Trigger};
 
 /// Arguments of `listen`.
@@ -43,6 +43,9 @@ pub struct ListenArgs {
 
     #[command(flatten)]
     pub output: OutputArgs,
+
+    #[command(flatten)]
+    pub figure: FigureArgs,
 
     /// Exit with 0 if all clients end so; several with commas [default: open]
     #[arg(long, value_name = "ANSWER", value_delimiter = ',', help_heading = "Output",

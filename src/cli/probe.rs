@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::expect::{self, Expect};
-use super::shared::{FamilyArgs, OfferArgs, OutputArgs, SourceArgs, TimingArgs};
+use super::shared::{FamilyArgs, FigureArgs, OfferArgs, OutputArgs, SourceArgs, TimingArgs};
 use super::value;
 
 /// Arguments of `probe`.
@@ -42,6 +42,9 @@ pub struct ProbeArgs {
 
     #[command(flatten)]
     pub output: OutputArgs,
+
+    #[command(flatten)]
+    pub figure: FigureArgs,
 
     /// Exit with 0 if all answer so; several with commas [default: open]
     #[arg(long, value_name = "ANSWER", value_delimiter = ',', help_heading = "Output",

@@ -9,6 +9,7 @@ pub mod demo;
 pub mod doctor;
 pub mod env;
 pub mod exit;
+mod figure;
 mod file;
 mod findings;
 mod ground;

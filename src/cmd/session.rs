@@ -6,9 +6,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::capture::Capture;
+use super::figure::Figure;
 use super::ground::{Carrier, Ground};
 use super::{Environment, target};
-use crate::cli::shared::{ClockArg, OfferArgs, OutputArgs, SourceArgs, TargetArgs, TimingArgs};
+use crate::cli::shared::{
+    ClockArg, FigureArgs, OfferArgs, OutputArgs, SourceArgs, TargetArgs, TimingArgs,
+};
 use crate::cli::value::Choice;
 use crate::driver::{FlowSpec, Open};
 use crate::event::{Run, Sink};
@@ -40,6 +43,7 @@ pub(crate) struct Session<'a> {
     pub(crate) timing: &'a TimingArgs,
     pub(crate) msl: Duration,
     pub(crate) output: &'a OutputArgs,
+    pub(crate) figure: &'a FigureArgs,
 }
 
 /// Everything that a conversation needs.
@@ -49,6 +53,7 @@ pub(crate) struct Prepared {
     pub(crate) run: Run,
     pub(crate) spec: FlowSpec,
     pub(crate) capture: Capture,
+    pub(crate) figure: Figure,
 }
 
 impl Session<'_> {
@@ -62,6 +67,7 @@ impl Session<'_> {
         let (remote, route) = ground.reach(&addresses, self.source)?;
         let mut dice = ground.dice();
         let mut capture = Capture::open(self.output, &ground)?;
+        let mut figure = Figure::open(self.figure, self.output, &ground)?;
         let mut wire = ground.open_wire(&[&route], self.source, ClockArg::Kernel)?;
         capture.count_drops(wire.drop_counter());
         let local = wire.first_port(&route, self.source.source_port)?;
@@ -71,8 +77,8 @@ impl Session<'_> {
         let run = first_words(self.command, name, ends, &route, &wire);
         let timers = timers(self.timing, self.msl);
         let spec = specify(ends, route.mtu, self.offer, self.source, timers, dice.words()?);
-        let sink = reporter(self.output, environment, &mut capture);
-        Ok(Prepared { wire, sink, run, spec, capture })
+        let sink = figure.beside(reporter(self.output, environment, &mut capture));
+        Ok(Prepared { wire, sink, run, spec, capture, figure })
     }
 }
 

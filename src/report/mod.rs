@@ -6,6 +6,7 @@
 //! [`human::Style`].
 
 pub mod check;
+pub mod figure;
 pub mod human;
 pub mod json;
 pub mod listen;

@@ -19,6 +19,7 @@ use self::content::Content;
 use self::engine::{Caller, Ended, Engine, Plan};
 use self::gate::Faults;
 use super::capture::Capture;
+use super::figure::Figure;
 use super::ground::{Carrier, Dice, Ground};
 use super::{Environment, ExitStatus, Wanted, session};
 use crate::cli::value::Choice;
@@ -49,10 +50,12 @@ pub fn run(args: &ListenArgs, environment: &Environment) -> anyhow::Result<ExitS
     ground.ensure_permitted()?;
     let dice = ground.dice();
     let mut capture = Capture::open(&args.output, &ground)?;
+    let mut figure = Figure::open(&args.figure, &args.output, &ground)?;
     let (wire, bound) = ground.listen(&addresses, &args.source)?;
     capture.count_drops(wire.drop_counter());
     privilege::drop_all()?;
     let (sink, live) = outputs::reporter(args, environment, &mut capture);
+    let sink = figure.beside(sink);
     plan.ticks = live;
     let usual = if args.fault.refuse { Expect::Refused } else { Expect::Open };
     let wanted = Wanted::new(&args.expect, usual);
@@ -63,7 +66,7 @@ pub fn run(args: &ListenArgs, environment: &Environment) -> anyhow::Result<ExitS
         _ if summary.as_expected => ExitStatus::AsAsked,
         _ => ExitStatus::Otherwise,
     };
-    Ok(capture.status(status))
+    Ok(figure.status(capture.status(status)))
 }
 
 fn plan(args: &ListenArgs) -> anyhow::Result<Plan> {
