@@ -105,12 +105,12 @@ fn read(svg: &str) -> Drawing {
                 }
                 _ => {}
             },
-            Event::Empty(tag) if tag.name().as_ref() == "rect" => {
-                if value(&tag, "class").starts_with("bar ") {
-                    let place = (number(&tag, "x"), number(&tag, "y"));
-                    let size = (number(&tag, "width"), number(&tag, "height"));
-                    drawing.bars.push(Shape::new("a bar", place, size, UPRIGHT));
-                }
+            Event::Empty(tag)
+                if tag.name().as_ref() == "rect" && value(&tag, "class").starts_with("bar ") =>
+            {
+                let place = (number(&tag, "x"), number(&tag, "y"));
+                let size = (number(&tag, "width"), number(&tag, "height"));
+                drawing.bars.push(Shape::new("a bar", place, size, UPRIGHT));
             }
             Event::Text(words) => {
                 if let Some((.., said)) = &mut text {

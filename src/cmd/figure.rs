@@ -43,22 +43,13 @@ impl Figure {
     /// directories.
     ///
     /// # Errors
-    /// The file cannot be written, or is none that should be: a device, a pipe, the capture's own.
+    /// The file cannot be written, or is none that should be: a device, a pipe.
     pub(crate) fn open(
         args: &FigureArgs,
         output: &OutputArgs,
         ground: &Ground,
     ) -> anyhow::Result<Self> {
         let Some(path) = args.figure.as_deref() else { return Ok(Self::default()) };
-        ensure!(
-            path.as_os_str() != "-",
-            "{WHAT} needs a file of its own: standard output has the report"
-        );
-        ensure!(
-            output.pcap.as_deref() != Some(path),
-            "{} is named twice: figure and capture need a file each",
-            shown(path)
-        );
         ground.ensure_permitted()?;
         privilege::keep_to_directory_of(path);
         let outcome = Rc::default();
@@ -72,6 +63,24 @@ impl Figure {
         let inner = FigureSink::new(look, keeper(path, Rc::clone(&outcome))?);
         let sink = Watched { inner, outcome: Rc::clone(&outcome) };
         Ok(Self { sink: Some(sink), asked: true, outcome })
+    }
+
+    /// Checks that the figure can have a file of its own: to be done before any file is emptied.
+    ///
+    /// # Errors
+    /// It is the capture's, or standard output.
+    pub(crate) fn ensure_apart(args: &FigureArgs, output: &OutputArgs) -> anyhow::Result<()> {
+        let Some(path) = args.figure.as_deref() else { return Ok(()) };
+        ensure!(
+            path.as_os_str() != "-",
+            "{WHAT} needs a file of its own: standard output has the report"
+        );
+        ensure!(
+            output.pcap.as_deref() != Some(path),
+            "{} is named twice: figure and capture need a file each",
+            shown(path)
+        );
+        Ok(())
     }
 
     /// `reporter`, and the figure beside it.

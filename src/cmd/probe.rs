@@ -62,6 +62,7 @@ pub fn run(args: &ProbeArgs, environment: &Environment) -> anyhow::Result<ExitSt
         "--figure draws one connection, and these are {} probes: name one host and one port",
         aims.len()
     );
+    Figure::ensure_apart(&args.figure, &args.output)?;
     let mut capture = Capture::open(&args.output, &ground)?;
     let mut figure = Figure::open(&args.figure, &args.output, &ground)?;
     let mut wire = ground.open_wire(&routes, &args.source, ClockArg::Kernel)?;

@@ -62,6 +62,7 @@ impl Session<'_> {
     /// # Errors
     /// Whatever keeps this host from measuring, each with its remedy.
     pub(crate) fn prepare(&self, environment: &Environment) -> anyhow::Result<Prepared> {
+        Figure::ensure_apart(self.figure, self.output)?;
         let ground = Ground::find()?;
         let (target, addresses) = target::one(self.target)?;
         let (remote, route) = ground.reach(&addresses, self.source)?;

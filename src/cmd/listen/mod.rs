@@ -49,6 +49,7 @@ pub fn run(args: &ListenArgs, environment: &Environment) -> anyhow::Result<ExitS
     let mut plan = plan(args)?;
     ground.ensure_permitted()?;
     let dice = ground.dice();
+    Figure::ensure_apart(&args.figure, &args.output)?;
     let mut capture = Capture::open(&args.output, &ground)?;
     let mut figure = Figure::open(&args.figure, &args.output, &ground)?;
     let (wire, bound) = ground.listen(&addresses, &args.source)?;

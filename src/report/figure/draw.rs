@@ -21,7 +21,7 @@ use crate::time::Clock;
 /// Below the last point, so that the last state is seen.
 const TAIL: f64 = 16.0;
 /// The part of its way that an arrow without a tip is drawn.
-const PART: f64 = 0.46;
+const PART: f64 = 0.42;
 
 /// The picture of one connection.
 pub(super) fn svg(story: &Story, look: Look) -> String {
@@ -43,7 +43,7 @@ pub(super) fn svg(story: &Story, look: Look) -> String {
     let lines = scene.arrows.iter().map(|arrow| (arrow, shaft as Part));
     let labels = scene.arrows.iter().map(|arrow| (arrow, label as Part));
     for (arrow, part) in lines.chain(labels) {
-        draw_arrow(&mut body, arrow, (&scene, &placed), part);
+        draw_arrow(&mut body, arrow, &placed, part);
     }
     margins(&mut body, &scene, &placed, story.run.end);
     let height = legend::draw(&mut body, &scene, &placed, look.scale, story, bottom + 26.0);
@@ -259,16 +259,15 @@ pub(super) fn bar(out: &mut String, (x, y): (f64, f64), height: f64, state: Stat
 type Part = fn(&mut String, &Arrow, f64, f64);
 
 /// A part of an arrow, in a frame of its own that is turned as the arrow falls.
-fn draw_arrow(out: &mut String, arrow: &Arrow, (scene, placed): (&Scene, &Placed), part: Part) {
+fn draw_arrow(out: &mut String, arrow: &Arrow, placed: &Placed, part: Part) {
     let edge = LIFELINE + BAR / 2.0;
     let (from, to) = (mirrored(arrow.from, edge), mirrored(arrow.from.other(), edge));
     let middle = WIDTH / 2.0;
     let y = |point: Option<usize>| point.and_then(|point| placed.y.get(point).copied());
     let (start, end) = match (y(arrow.tail), y(arrow.head)) {
         (Some(tail), Some(head)) => ((from, tail), (to, head)),
-        (Some(tail), None) => ((from, tail), (to, placed.would_arrive(scene, arrow, tail))),
         (None, Some(head)) => ((middle, head - placed.fall / 2.0), (to, head)),
-        (None, None) => return,
+        (_, None) => return,
     };
     let (across, down) = (end.0 - start.0, end.1 - start.1);
     let length = (across * across + down * down).sqrt();
@@ -288,7 +287,7 @@ fn shaft(out: &mut String, arrow: &Arrow, length: f64, sign: f64) {
     let whole = length - 3.0;
     let reach = match arrow.fate {
         Fate::Arrived => whole - 6.0,
-        Fate::Stopped if arrow.head.is_some() => whole - 4.0,
+        Fate::Stopped if arrow.left => whole - 4.0,
         Fate::Stopped => length * PART / 2.0,
         Fate::Unanswered | Fate::Lost => length * PART,
     };

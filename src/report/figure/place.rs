@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Scale;
-use super::scene::{Arrow, Kind, Scene, side};
+use super::scene::{Fate, Kind, Scene, side};
 use super::style::{CAPTION, LINE, NAME, label_height};
 use crate::tcp::state::End;
 
@@ -15,6 +15,8 @@ const CUT: f64 = 60.0;
 const EVEN: f64 = 18.0;
 /// How far an arrow falls at least.
 const FALL: f64 = 12.0;
+/// How much higher a label is that is turned with the steepest arrow: 1 / cos 25°.
+const TURNED: f64 = 1.1;
 /// Height for each point that the scale aims at.
 const AIM: f64 = 26.0;
 /// Above and below a time's middle.
@@ -33,7 +35,7 @@ pub(super) struct Placed {
     pub(super) gaps: Vec<Gap>,
     /// Where the last label ends.
     pub(super) bottom: f64,
-    /// How far an arrow falls that has no tip.
+    /// How far an arrow falls.
     pub(super) fall: f64,
 }
 
@@ -111,33 +113,14 @@ pub(super) fn place(scene: &Scene, scale: Scale, half_ns: i64, top: f64) -> Plac
         bottom = lowest;
         debug_assert!(scene.points[points[0]].at == *at);
     }
-    let mut lowest = placer.taken.iter().flatten().copied().fold(bottom, f64::max);
+    let lowest = placer.taken.iter().flatten().copied().fold(bottom, f64::max);
     #[allow(clippy::cast_precision_loss)]
     let fall = match scale {
         Scale::Time => (half_ns as f64 * pixels).clamp(FALL, LONGEST),
         Scale::Even => EVEN,
     };
-    let y: Vec<f64> = placer.y.into_iter().map(Option::unwrap_or_default).collect();
-    for arrow in &scene.arrows {
-        if let (Some(tail), None) = (arrow.tail, arrow.head) {
-            lowest = lowest.max(y[tail] + fall / 2.0);
-        }
-    }
+    let y = placer.y.into_iter().map(Option::unwrap_or_default).collect();
     Placed { y, gaps: drawn, bottom: lowest, fall }
-}
-
-impl Placed {
-    /// Where an arrow that has no tip would arrive: not above what left before it, whose line would
-    /// go through its label else.
-    pub(super) fn would_arrive(&self, scene: &Scene, arrow: &Arrow, tail: f64) -> f64 {
-        let height = label_height(arrow.lines.len() + arrow.notes.len()) + 6.0;
-        let before = scene.arrows.iter().filter(|other| other.from == arrow.from);
-        let before = before.filter_map(|other| {
-            let (left, arrived) = (self.y[other.tail?], self.y[other.head?]);
-            (left < tail && arrived > tail).then_some(arrived + height)
-        });
-        before.fold(tail + self.fall, f64::max)
-    }
 }
 
 /// Points of the same time, in order.
@@ -200,7 +183,7 @@ impl Placer<'_> {
         // Two arrows that arrive one after the other are as far apart as the second one's label is
         // high, so that it has room along the whole of its length.
         if let Kind::Head(arrow) = self.scene.points[index].kind {
-            needed = needed.max(self.arrived[end] + self.height(arrow) + 6.0);
+            needed = needed.max(self.arrived[end] + self.height(arrow) + 9.0);
         }
         needed
     }
@@ -227,9 +210,14 @@ impl Placer<'_> {
         lowest
     }
 
+    /// The height of an arrow's label, measured along the lifeline: it is turned as the arrow is.
     fn height(&self, arrow: usize) -> f64 {
         let arrow = &self.scene.arrows[arrow];
-        if arrow.is_icmp { 0.0 } else { label_height(arrow.lines.len() + arrow.notes.len()) }
+        if arrow.is_icmp {
+            0.0
+        } else {
+            label_height(arrow.lines.len() + arrow.notes.len()) * TURNED
+        }
     }
 
     /// What stands at a point.
@@ -247,7 +235,9 @@ impl Placer<'_> {
             }
             Kind::Tail(arrow) => {
                 let up = if self.scene.arrows[*arrow].is_icmp { 0.0 } else { self.height(*arrow) };
-                Room { track: LABELS, up: up + 6.0, down: 3.0 }
+                // The question mark of one that was never answered hangs below its line.
+                let down = if self.scene.arrows[*arrow].fate == Fate::Arrived { 3.0 } else { 8.0 };
+                Room { track: LABELS, up: up + 6.0, down }
             }
             Kind::Head(arrow) => {
                 let arrow = &self.scene.arrows[*arrow];

@@ -78,8 +78,10 @@ pub(super) struct Arrow {
     pub(super) lines: Vec<String>,
     /// Lines in italics below those.
     pub(super) notes: Vec<String>,
-    /// Points; an ICMP error of a router begins between the lifelines, and what did not arrive has
-    /// no tip.
+    /// Whether it was sent at all.
+    pub(super) left: bool,
+    /// Points; an ICMP error of a router begins between the lifelines. What did not arrive has a place
+    /// where it would have, so that it falls as the others do.
     pub(super) tail: Option<usize>,
     pub(super) head: Option<usize>,
     pub(super) is_icmp: bool,
@@ -193,6 +195,7 @@ impl<'a> Maker<'a> {
                 class: class(sent),
                 lines,
                 notes: notes.unwrap_or_default(),
+                left: true,
                 tail: None,
                 head: None,
                 is_icmp: false,
@@ -355,9 +358,11 @@ impl<'a> Maker<'a> {
                 scene.push(Point { at, key: (step + 1, sub), end, kind, time })
             };
             arrow.tail = Some(point(arrow.from, Kind::Tail(index), 0));
-            let never_left = sent.dir == Dir::Tx && arrow.fate == Fate::Stopped;
-            if matches!(arrow.fate, Fate::Arrived | Fate::Stopped) && !never_left {
-                arrow.head = Some(point(arrow.from.other(), Kind::Head(index), 1));
+            arrow.left = sent.dir == Dir::Rx || arrow.fate != Fate::Stopped;
+            arrow.head = Some(point(arrow.from.other(), Kind::Head(index), 1));
+            let arrived = arrow.left && matches!(arrow.fate, Fate::Arrived | Fate::Stopped);
+            if let (false, Some(point)) = (arrived, scene.points.last_mut()) {
+                point.time = None;
             }
             scene.arrows.push(arrow);
         }
@@ -387,6 +392,7 @@ impl<'a> Maker<'a> {
                         class,
                         lines,
                         notes,
+                        left: true,
                         tail,
                         head,
                         is_icmp,

@@ -146,7 +146,7 @@ impl Story {
             }
             Event::Icmp { at, error, rejected, .. } => {
                 self.segments += 1;
-                self.keep(Step::Icmp { at: at.at, error: error.clone(), rejected: *rejected });
+                self.keep(Step::Icmp { at: at.at, error: *error, rejected: *rejected });
             }
             Event::Transition(transition) => self.keep_move(Step::Move(*transition)),
             Event::Confirmed { end, state, .. } => {
