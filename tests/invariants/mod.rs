@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, dead_code)] // not every user of this file uses all of it
 
+pub(crate) mod listener;
 pub(crate) mod sweep;
 
 use std::net::IpAddr;

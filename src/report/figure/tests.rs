@@ -217,6 +217,8 @@ impl Clients<'_> {
             received: 0,
             acknowledged: 0,
             resent: 0,
+            repeated: 0,
+            idle: None,
             close: None,
             after_its_fin: None,
             lasted: std::time::Duration::ZERO,
