@@ -41,7 +41,7 @@ pub fn bytes(bytes: &[u8], charset: Charset) -> String {
     out
 }
 
-/// `text` for XML: as [`text`](self::text), and it ends no element and no attribute.
+/// `text` for XML: as [`text()`] has it, and it ends no element and no attribute.
 #[must_use]
 pub fn xml(text: &str) -> String {
     self::text(text, Charset::Unicode)
