@@ -16,7 +16,7 @@ fn help(name: Option<&str>, long: bool) -> String {
     if long { command.render_long_help() } else { command.render_help() }.to_string()
 }
 
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "handshake",
     "close",
     "probe",

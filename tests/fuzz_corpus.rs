@@ -3,7 +3,8 @@
 //!
 //! `tests/corpus/packet` holds whole IP packets, `tests/corpus/options` option lists, and
 //! `tests/corpus/sweep_answer` packets for a sweep behind two bytes that say how they are looked at
-//! (`tests/invariants/sweep.rs`). They are the seeds of the fuzz targets in `tests/fuzz` as well; a crash found there belongs here, under a name
+//! (`tests/invariants/sweep.rs`). `tests/corpus/listener` holds segments of clients, in the notation of
+//! `tests/invariants/listener.rs`. They are the seeds of the fuzz targets in `tests/fuzz` as well; a crash found there belongs here, under a name
 //! that says what is wrong with it.
 
 #![allow(clippy::unwrap_used)]
@@ -57,6 +58,15 @@ fn every_answer_of_the_corpus_is_judged_as_before() {
     insta::assert_snapshot!(read);
 }
 
+#[test]
+fn every_crowd_of_the_corpus_is_served_as_before() {
+    let mut read = String::new();
+    for (name, bytes) in corpus("listener") {
+        writeln!(read, "{name}\n    {}", invariants::listener::listener(&bytes)).unwrap();
+    }
+    insta::assert_snapshot!(read);
+}
+
 /// A fuzzer's round without a fuzzer: each seed damaged a few hundred times, the same way in every
 /// run.
 #[test]
@@ -70,6 +80,11 @@ fn no_damage_to_the_corpus_breaks_an_invariant() {
     for (_, seed) in corpus("sweep_answer") {
         for _ in 0..500 {
             invariants::sweep::answer(&damaged(&seed, &mut rng));
+        }
+    }
+    for (_, seed) in corpus("listener") {
+        for _ in 0..100 {
+            invariants::listener::listener(&damaged(&seed, &mut rng));
         }
     }
     for (_, seed) in corpus("options") {

@@ -101,6 +101,11 @@ fn clients_of_ours_that_meet_a_fault() {
         ladder("hold", "--simultaneous-open --close-after 0")
     );
     insta::assert_snapshot!("listen-close-at-once", ladder("call", "--echo --simultaneous-close"));
+    insta::assert_snapshot!("listen-idle", ladder("hold", "--idle-timeout 10s"));
+    insta::assert_snapshot!(
+        "listen-idle-never-close",
+        told("call", &format!("{LISTEN} -c 1 -q --never-close --idle-timeout 10s"))
+    );
     insta::assert_snapshot!("listen-nobody", told("silent", &format!("{LISTEN} -w 2s")));
     insta::assert_snapshot!(
         "listen-interrupted",

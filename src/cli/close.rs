@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::expect::{self, Expect};
 use super::shared::{
-    DataArgs, ExplainArgs, OfferArgs, OutputArgs, SourceArgs, TargetArgs, TimingArgs,
+    DataArgs, ExplainArgs, FigureArgs, OfferArgs, OutputArgs, SourceArgs, TargetArgs, TimingArgs,
 };
 use super::value;
 
@@ -37,6 +37,9 @@ pub struct CloseArgs {
 
     #[command(flatten)]
     pub explain: ExplainArgs,
+
+    #[command(flatten)]
+    pub figure: FigureArgs,
 
     /// Exit with 0 if this is the answer; several with commas [default: closed]
     #[arg(long, value_name = "ANSWER", value_delimiter = ',', help_heading = "Output",

@@ -121,6 +121,8 @@ Examples:
   shakedown close example.org:443 --explain
   # both FINs cross, with a patience of 10 seconds
   shakedown close --simultaneous 192.0.2.1:7 -w 10
+  # the textbook's sequence diagram of it, with both ends' states
+  shakedown close example.org:443 --figure close.svg
 
 Shapes:
   active (default)  we: FIN-WAIT-1, FIN-WAIT-2, TIME-WAIT
@@ -354,6 +356,8 @@ Examples:
   shakedown listen 8080 --reply big.bin --rst-after 64KiB
   # its FIN is never acknowledged; for a program to read
   shakedown listen 8080 --no-final-ack --json
+  # a sequence diagram of the first client that opens
+  shakedown listen 8080 --echo --figure first.svg
   # simultaneous open and simultaneous close, with any client
   shakedown listen 8080 --simultaneous-open --simultaneous-close -v
 

@@ -6,8 +6,10 @@ use std::time::Duration;
 use clap::Args;
 
 use super::expect::{self, Expect};
-use super::shared::{ExplainArgs, FamilyArgs, OfferArgs, OutputArgs, SourceArgs, TimingArgs};
-use super::value::{self, Trigger};
+use super::shared::{
+    ExplainArgs, FamilyArgs, FigureArgs, OfferArgs, OutputArgs, SourceArgs, TimingArgs,
+};
+use super::value::{self, Choice, Trigger};
 
 /// Arguments of `listen`.
 #[derive(Args, Clone, Debug)]
@@ -46,6 +48,9 @@ pub struct ListenArgs {
 
     #[command(flatten)]
     pub explain: ExplainArgs,
+
+    #[command(flatten)]
+    pub figure: FigureArgs,
 
     /// Exit with 0 if all clients end so; several with commas [default: open]
     #[arg(long, value_name = "ANSWER", value_delimiter = ',', help_heading = "Output",
@@ -137,10 +142,23 @@ pub struct LimitArgs {
 
     /// Keep this many connections at a time, 1 to 65536
     ///
-    /// Half-open ones and those in TIME-WAIT included. When the table is full of half-open ones,
-    /// further SYNs are answered by SYN cookies, which take no memory; when it is full of others,
-    /// they are refused by RST. All connections together buffer 256 MiB at most.
+    /// Half-open ones and those in TIME-WAIT included. When the table is full and some are half-open,
+    /// further SYNs are answered by SYN cookies, which take no memory, and whoever brings one back
+    /// has the place of the oldest half-open one; when none is, SYNs are refused by RST.
+    /// All connections together buffer 256 MiB at most.
     #[arg(long, value_name = "N", default_value = "1024", allow_negative_numbers = true,
           value_parser = clap::value_parser!(u32).range(1..=65536))]
     pub max_connections: u32,
+
+    /// Close a connection on which nothing has moved for this long; none never does
+    ///
+    /// Something moves when the client sends new data, acknowledges some of ours, or changes its
+    /// state; bare acknowledgments are nothing. Such a connection is closed by FIN, and reset after
+    /// the same time again, so that a silent client holds a place in the table for twice this long
+    /// at most. A longer --close-after or --rst-after takes its place. A client that has not opened
+    /// holds a place until our SYN-ACK has been repeated in vain, and one that does not close after
+    /// us for a minute.
+    #[arg(long, value_name = "DURATION|none", default_value = "5m",
+          allow_hyphen_values = true, value_parser = value::limit)]
+    pub idle_timeout: Choice<Duration>,
 }

@@ -3,7 +3,9 @@
 use clap::Args;
 
 use super::expect::{self, Expect};
-use super::shared::{ExplainArgs, FamilyArgs, OfferArgs, OutputArgs, SourceArgs, TimingArgs};
+use super::shared::{
+    ExplainArgs, FamilyArgs, FigureArgs, OfferArgs, OutputArgs, SourceArgs, TimingArgs,
+};
 use super::value;
 
 /// Arguments of `probe`.
@@ -45,6 +47,9 @@ pub struct ProbeArgs {
 
     #[command(flatten)]
     pub explain: ExplainArgs,
+
+    #[command(flatten)]
+    pub figure: FigureArgs,
 
     /// Exit with 0 if all answer so; several with commas [default: open]
     #[arg(long, value_name = "ANSWER", value_delimiter = ',', help_heading = "Output",

@@ -232,6 +232,34 @@ pub struct SourceArgs {
     pub guard: GuardChoice,
 }
 
+/// How a figure's distances stand for times.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum FigureScaleArg {
+    /// To scale; long gaps are cut, with a mark, and short ones widened until labels fit
+    #[default]
+    Time,
+    /// Every step takes the same room; the times are written beside it
+    Even,
+}
+
+/// A picture of the run.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Output")]
+pub struct FigureArgs {
+    /// Draw the connection as the textbook's sequence diagram, as SVG
+    ///
+    /// Both lifelines with the states of each end, an arrow for each segment, the times. Of a
+    /// listener, the first client that opens is drawn, when its connection is over; of several
+    /// probes none can be. The file is put in its place when it is whole; until then, what stood
+    /// there stays.
+    #[arg(long, value_name = "FILE")]
+    pub figure: Option<PathBuf>,
+
+    /// How distances in the figure stand for times: time or even
+    #[arg(long, value_name = "SCALE", default_value = "time", requires = "figure")]
+    pub figure_scale: FigureScaleArg,
+}
+
 /// When to colour.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum ColorChoice {

@@ -266,6 +266,14 @@ pub fn window_scale(text: &str) -> Result<Choice<u8>, String> {
     choice(text, |text| number(text, 0, 14).map(|value| value as u8))
 }
 
+/// Reads a duration that is not zero, or `none`.
+///
+/// # Errors
+/// A sentence that says how durations are written.
+pub fn limit(text: &str) -> Result<Choice<Duration>, String> {
+    choice(text, positive_duration)
+}
+
 /// Reads a window: 0 to 65535.
 ///
 /// # Errors

@@ -47,10 +47,11 @@ pub fn run(args: &HandshakeArgs, environment: &Environment) -> anyhow::Result<Ex
         msl: COURTESY_MSL,
         output: &args.output,
         explain: &args.explain,
+        figure: &args.figure,
     };
-    let Prepared { wire, sink, run, spec, capture } = session.prepare(environment)?;
+    let Prepared { wire, sink, run, spec, capture, figure } = session.prepare(environment)?;
     let summary = converse(Driver::new(wire, sink), run, spec, &plan, &wanted)?;
-    Ok(capture.status(wanted.status(summary.outcome)))
+    Ok(figure.status(capture.status(wanted.status(summary.outcome))))
 }
 
 /// The conversation itself, over whichever wire.

@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod env;
 pub mod exit;
 mod explain;
+mod figure;
 mod file;
 mod findings;
 mod ground;

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::capture::Capture;
+use super::figure::Figure;
 use super::ground::{Carrier, Ground};
 use super::session;
 use super::target::{Family, HostPorts, Services, resolve_host};
@@ -56,7 +57,14 @@ pub fn run(args: &ProbeArgs, environment: &Environment) -> anyhow::Result<ExitSt
     let aims = find(&ground, &hosts, args)?;
     let routes = distinct_routes(&aims);
     let mut dice = ground.dice();
+    anyhow::ensure!(
+        args.figure.figure.is_none() || aims.len() == 1,
+        "--figure draws one connection, and these are {} probes: name one host and one port",
+        aims.len()
+    );
+    Figure::ensure_apart(&args.figure, &args.output)?;
     let mut capture = Capture::open(&args.output, &ground)?;
+    let mut figure = Figure::open(&args.figure, &args.output, &ground)?;
     let mut wire = ground.open_wire(&routes, &args.source, ClockArg::Kernel)?;
     let ports = take_ports(&mut wire, &aims, args.source.source_port)?;
     capture.count_drops(wire.drop_counter());
@@ -64,7 +72,8 @@ pub fn run(args: &ProbeArgs, environment: &Environment) -> anyhow::Result<ExitSt
     let plan = Plan { aims, parallel: usize::from(args.parallel), deadline: args.timing.deadline };
     let started = wire.now();
     let lang = explain::of_run(&args.explain, environment);
-    let sink = session::reporter(&args.output, lang, environment, &mut capture);
+    let report = session::reporter(&args.output, lang, environment, &mut capture);
+    let sink = figure.beside(report);
     let mut driver = Driver::new(wire, sink);
     let tally = probe_all(&mut driver, plan, |wire, aim| {
         let ends = (ports[&aim.route.source][aim.copy], aim.remote);
@@ -79,11 +88,12 @@ pub fn run(args: &ProbeArgs, environment: &Environment) -> anyhow::Result<ExitSt
     driver.report(FlowId(0), &Event::Summary(Box::new(summary.clone())))?;
     // A run of several is as grave as its gravest probe.
     let gravest = summary.probes.iter().map(|(outcome, _)| wanted.status(*outcome)).max();
-    Ok(capture.status(match gravest {
+    let status = match gravest {
         Some(status) if !summary.interrupted => status,
         Some(status) => status.max(ExitStatus::Otherwise),
         None => ExitStatus::Otherwise,
-    }))
+    };
+    Ok(figure.status(capture.status(status)))
 }
 
 /// Resolves every host once, and finds the route to it.

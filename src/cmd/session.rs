@@ -6,10 +6,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::capture::Capture;
+use super::figure::Figure;
 use super::ground::{Carrier, Ground};
 use super::{Environment, explain, target};
 use crate::cli::shared::{
-    ClockArg, ExplainArgs, OfferArgs, OutputArgs, SourceArgs, TargetArgs, TimingArgs,
+    ClockArg, ExplainArgs, FigureArgs, OfferArgs, OutputArgs, SourceArgs, TargetArgs, TimingArgs,
 };
 use crate::cli::value::Choice;
 use crate::driver::{FlowSpec, Open};
@@ -44,6 +45,7 @@ pub(crate) struct Session<'a> {
     pub(crate) msl: Duration,
     pub(crate) output: &'a OutputArgs,
     pub(crate) explain: &'a ExplainArgs,
+    pub(crate) figure: &'a FigureArgs,
 }
 
 /// Everything that a conversation needs.
@@ -53,6 +55,7 @@ pub(crate) struct Prepared {
     pub(crate) run: Run,
     pub(crate) spec: FlowSpec,
     pub(crate) capture: Capture,
+    pub(crate) figure: Figure,
 }
 
 impl Session<'_> {
@@ -61,11 +64,13 @@ impl Session<'_> {
     /// # Errors
     /// Whatever keeps this host from measuring, each with its remedy.
     pub(crate) fn prepare(&self, environment: &Environment) -> anyhow::Result<Prepared> {
+        Figure::ensure_apart(self.figure, self.output)?;
         let ground = Ground::find()?;
         let (target, addresses) = target::one(self.target)?;
         let (remote, route) = ground.reach(&addresses, self.source)?;
         let mut dice = ground.dice();
         let mut capture = Capture::open(self.output, &ground)?;
+        let mut figure = Figure::open(self.figure, self.output, &ground)?;
         let mut wire = ground.open_wire(&[&route], self.source, ClockArg::Kernel)?;
         capture.count_drops(wire.drop_counter());
         let local = wire.first_port(&route, self.source.source_port)?;
@@ -76,8 +81,9 @@ impl Session<'_> {
         let timers = timers(self.timing, self.msl);
         let spec = specify(ends, route.mtu, self.offer, self.source, timers, dice.words()?);
         let lang = explain::of_run(self.explain, environment);
-        let sink = reporter(self.output, lang, environment, &mut capture);
-        Ok(Prepared { wire, sink, run, spec, capture })
+        let report = reporter(self.output, lang, environment, &mut capture);
+        let sink = figure.beside(report);
+        Ok(Prepared { wire, sink, run, spec, capture, figure })
     }
 }
 

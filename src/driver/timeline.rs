@@ -49,6 +49,8 @@ pub struct Timeline {
     pub answered: bool,
     /// Times that the peer's FIN came again in TIME-WAIT, and was acknowledged again.
     pub peer_fin_repeats: u32,
+    /// Segments of the peer with data of which all had been received before.
+    pub peer_data_repeats: u32,
     /// The first segment of ours that bore data, and how many bore repeated data.
     pub first_data: Option<Stamp>,
     /// Data segments sent again.
@@ -164,6 +166,7 @@ impl Timeline {
     /// A segment arrived of which everything had been received before; `lingering` in TIME-WAIT.
     pub(super) fn repeated(&mut self, segment: &Segment, stamp: Stamp, lingering: bool) {
         self.peer_fin_repeats += u32::from(lingering && segment.has(Flags::FIN));
+        self.peer_data_repeats += u32::from(!segment.payload.is_empty());
         self.note_repeatable(segment, stamp);
     }
 

@@ -63,6 +63,11 @@ pub struct ClientReport {
     pub acknowledged: u64,
     /// Segments of ours with data that were sent again.
     pub resent: u32,
+    /// Segments of the client with data that had been received before: it sent them again, or the
+    /// network doubled them.
+    pub repeated: u32,
+    /// We closed or reset it because nothing had moved for this long.
+    pub idle: Option<Duration>,
     /// How it was closed, where it was open.
     pub close: Option<CloseReport>,
     /// What the client did with our data after its own FIN, where there was any.
@@ -92,6 +97,8 @@ pub struct ListenReport {
     pub cookies_redeemed: u64,
     /// Half-open connections given up for clients that had proved themselves.
     pub evicted: u64,
+    /// Connections that we ended because nothing had moved for too long.
+    pub idle: u64,
     /// Segments of no connection that were answered by RST.
     pub strays: u64,
     /// Segments dropped because more waited than could be looked at.

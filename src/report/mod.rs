@@ -7,6 +7,7 @@
 
 pub mod check;
 pub mod explain;
+pub mod figure;
 pub mod human;
 pub mod json;
 pub mod listen;

@@ -41,6 +41,16 @@ pub fn bytes(bytes: &[u8], charset: Charset) -> String {
     out
 }
 
+/// `text` for XML: as [`text()`] has it, and it ends no element and no attribute.
+#[must_use]
+pub fn xml(text: &str) -> String {
+    self::text(text, Charset::Unicode)
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}
+
 fn push(out: &mut String, character: char, charset: Charset) {
     match character {
         '\\' => out.push_str("\\\\"),

@@ -1,8 +1,10 @@
 //! What must hold for any bytes whatever: shared by the property tests, the corpus and the fuzz
 //! targets.
 
-#![allow(clippy::unwrap_used, dead_code)] // not every user of this file uses all of it
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // they are what fails a test
+#![allow(dead_code)] // not every user of this file uses all of it
 
+pub(crate) mod listener;
 pub(crate) mod sweep;
 
 use std::net::IpAddr;

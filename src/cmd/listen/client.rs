@@ -36,6 +36,8 @@ pub(super) struct Manner {
     pub(super) never_close: bool,
     pub(super) simultaneous_open: bool,
     pub(super) delay_synack: Duration,
+    /// How long nothing may move.
+    pub(super) idle: Option<Duration>,
     /// Bytes that may be queued for one client.
     pub(super) queue: usize,
 }
@@ -47,6 +49,8 @@ pub(super) enum Abort {
     Asked,
     /// The client did not close after us.
     StillOpen,
+    /// Nothing moved for too long, and it could not be closed, or nothing moved then either.
+    Idle,
     /// The run is over.
     Leaving,
     /// It made room for a client that had proved itself.
@@ -74,6 +78,8 @@ pub(super) enum Move {
     Feed,
     /// Our direction is closed.
     Close,
+    /// The same, because nothing moved for too long.
+    CloseIdle,
     /// The connection is reset.
     Abort(Abort),
 }
@@ -101,6 +107,11 @@ pub(super) struct Client {
     /// Both ends' states before we reset it, ours first.
     pub(super) states: Option<(State, State)>,
     pub(super) time_wait_since: Option<Instant>,
+    /// Bytes received and acknowledged, and the state, when anything last moved; and when that was.
+    moved: (u64, u64, State),
+    moved_at: Instant,
+    /// It was closed because nothing moved.
+    pub(super) was_idle: bool,
     /// When it is looked at again.
     pub(super) alarm: Option<Instant>,
 }
@@ -121,6 +132,9 @@ impl Client {
             aborted: None,
             states: None,
             time_wait_since: None,
+            moved: (0, 0, State::Listen),
+            moved_at: since,
+            was_idle: false,
             alarm: None,
         }
     }
@@ -129,6 +143,10 @@ impl Client {
     pub(super) fn look(&mut self, flow: &Flow, now: Instant) {
         if flow.ending.established {
             self.opened_at.get_or_insert(now);
+        }
+        let moved = (flow.bytes_received, flow.bytes_acknowledged, flow.connection.state());
+        if moved != self.moved {
+            (self.moved, self.moved_at) = (moved, now);
         }
         match flow.connection.state() {
             State::FinWait2 => {
@@ -163,7 +181,28 @@ impl Client {
         {
             return Some(Move::Abort(Abort::StillOpen));
         }
+        if self.idle_end(flow, manner).is_some_and(|end| end <= now) {
+            return Some(self.idle_move(flow, manner));
+        }
         self.data_move(flow, manner).or_else(|| self.closing_move(flow, manner, opened_at, now))
+    }
+
+    /// When nothing has moved for too long. What comes after our FIN's acknowledgment has limits of
+    /// its own.
+    fn idle_end(&self, flow: &Flow, manner: &Manner) -> Option<Instant> {
+        let bounded = matches!(flow.connection.state(), State::FinWait2 | State::TimeWait);
+        manner.idle.filter(|_| !bounded).map(|idle| self.moved_at + idle)
+    }
+
+    /// Polite, where that can be.
+    fn idle_move(&self, flow: &Flow, manner: &Manner) -> Move {
+        let state = flow.connection.state();
+        let can_close = matches!(state, State::Established | State::CloseWait);
+        if can_close && !self.closed && !manner.never_close {
+            Move::CloseIdle
+        } else {
+            Move::Abort(Abort::Idle)
+        }
     }
 
     fn opening_move(&self, flow: &Flow, manner: &Manner, now: Instant) -> Option<Move> {
@@ -254,7 +293,10 @@ impl Client {
         let close = after(manner.close_after).filter(|_| !self.closed);
         let fin = self.waits_since.filter(|_| flow.connection.state() == State::FinWait2);
         let fin = fin.map(|since| since + FIN_PATIENCE);
-        [after(manner.rst_after), close, fin].into_iter().flatten().min()
+        [after(manner.rst_after), close, fin, self.idle_end(flow, manner)]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Carries out a move on the flow's machine.
@@ -280,13 +322,17 @@ impl Client {
                 flow.connection.send(&data, now).ok();
             }
             Move::Feed => self.feed(flow, manner, now),
-            Move::Close => {
+            Move::Close | Move::CloseIdle => {
                 self.closed = true;
+                self.was_idle |= what == Move::CloseIdle;
+                // From now on it is for the client to close.
+                self.moved_at = now;
                 // One that cannot close any more has been closed by the client.
                 flow.connection.close(now).ok();
             }
             Move::Abort(why) => {
                 self.aborted = Some(why);
+                self.was_idle |= why == Abort::Idle;
                 self.states = Some((flow.connection.state(), flow.peer.state()));
                 flow.connection.abort(now);
             }

@@ -235,6 +235,7 @@ where
             self.count(report.outcome);
             self.report.received += report.received;
             self.report.acknowledged += report.acknowledged;
+            self.report.idle += u64::from(report.idle.is_some());
             if !report.established && report.outcome == Outcome::Refused {
                 self.counted += 1;
             }

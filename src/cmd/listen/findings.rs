@@ -48,6 +48,8 @@ pub(super) fn report(
         received: flow.bytes_received,
         acknowledged: flow.bytes_acknowledged,
         resent: timeline.data_repeats,
+        repeated: timeline.peer_data_repeats,
+        idle: manner.idle.filter(|_| client.was_idle),
         close: ended.then(|| close_report(flow, asked, states, time_wait)),
         after_its_fin: ended.then(|| after_its_fin(flow)).flatten(),
         lasted: now.since(client.since),
@@ -94,6 +96,7 @@ fn outcome(flow: &Flow, client: &Client) -> Outcome {
         Some(Abort::Leaving) => return Outcome::Interrupted,
         Some(Abort::Asked | Abort::Unreadable) => return Outcome::Aborted,
         Some(Abort::StillOpen) if ending.established => return Outcome::StillOpen,
+        Some(Abort::Idle) => return Outcome::TimedOut,
         _ => {}
     }
     if !ending.established {

@@ -9,21 +9,25 @@ mod findings;
 mod gate;
 mod guess;
 mod outputs;
+#[doc(hidden)]
+pub mod rehearsal;
 
 pub(super) use self::outputs::Brief;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
+use std::time::Duration;
 
 use self::client::{Behaviour, Manner};
 use self::content::Content;
 use self::engine::{Caller, Ended, Engine, Plan};
 use self::gate::Faults;
 use super::capture::Capture;
+use super::figure::Figure;
 use super::ground::{Carrier, Dice, Ground};
 use super::{Environment, ExitStatus, Wanted, session};
-use crate::cli::value::Choice;
+use crate::cli::value::{Choice, Trigger};
 use crate::cli::{Expect, ListenArgs};
 use crate::driver::{Driver, FlowSpec};
 use crate::event::{Event, FlowId, Outcome, Run, Sink, Summary};
@@ -50,11 +54,14 @@ pub fn run(args: &ListenArgs, environment: &Environment) -> anyhow::Result<ExitS
     let mut plan = plan(args)?;
     ground.ensure_permitted()?;
     let dice = ground.dice();
+    Figure::ensure_apart(&args.figure, &args.output)?;
     let mut capture = Capture::open(&args.output, &ground)?;
+    let mut figure = Figure::open(&args.figure, &args.output, &ground)?;
     let (wire, bound) = ground.listen(&addresses, &args.source)?;
     capture.count_drops(wire.drop_counter());
     privilege::drop_all()?;
     let (sink, live) = outputs::reporter(args, environment, &mut capture);
+    let sink = figure.beside(sink);
     plan.ticks = live;
     let usual = if args.fault.refuse { Expect::Refused } else { Expect::Open };
     let wanted = Wanted::new(&args.expect, usual);
@@ -65,7 +72,7 @@ pub fn run(args: &ListenArgs, environment: &Environment) -> anyhow::Result<ExitS
         _ if summary.as_expected => ExitStatus::AsAsked,
         _ => ExitStatus::Otherwise,
     };
-    Ok(capture.status(status))
+    Ok(figure.status(capture.status(status)))
 }
 
 fn plan(args: &ListenArgs) -> anyhow::Result<Plan> {
@@ -82,6 +89,7 @@ fn plan(args: &ListenArgs) -> anyhow::Result<Plan> {
         never_close: fault.never_close,
         simultaneous_open: behaviour.simultaneous_open,
         delay_synack: fault.delay_synack.unwrap_or_default(),
+        idle: idle_limit(limit.idle_timeout, [behaviour.close_after, fault.rst_after]),
         queue: buffer(most),
     };
     let faults = Faults {
@@ -106,6 +114,16 @@ fn plan(args: &ListenArgs) -> anyhow::Result<Plan> {
         cookie_mss,
         ticks: false,
     })
+}
+
+/// How long nothing may move on a connection that is to last until one of `triggers`.
+fn idle_limit(limit: Choice<Duration>, triggers: [Option<Trigger>; 2]) -> Option<Duration> {
+    let Choice::Value(limit) = limit else { return None };
+    let times = triggers.into_iter().flatten().filter_map(|trigger| match trigger {
+        Trigger::After(time) => Some(time),
+        Trigger::Bytes(_) => None,
+    });
+    Some(times.fold(limit, Duration::max))
 }
 
 /// What one of so many connections may buffer in each direction.
@@ -247,5 +265,16 @@ mod tests {
         }
         assert_eq!(buffer(65_536), LEAST_BUFFER, "a window is needed");
         assert_eq!(buffer(1), MOST_BUFFER);
+    }
+
+    #[test]
+    fn what_is_to_happen_later_happens_before_silence_ends_a_connection() {
+        let seconds = Duration::from_secs;
+        let limit = Choice::Value(seconds(300));
+        let after = |time| Some(Trigger::After(seconds(time)));
+        assert_eq!(idle_limit(limit, [None, Some(Trigger::Bytes(7))]), Some(seconds(300)));
+        assert_eq!(idle_limit(limit, [after(2), None]), Some(seconds(300)));
+        assert_eq!(idle_limit(limit, [after(2), after(600)]), Some(seconds(600)));
+        assert_eq!(idle_limit(Choice::Absent, [after(2), None]), None);
     }
 }

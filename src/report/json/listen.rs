@@ -32,6 +32,9 @@ pub(super) struct Client {
     received: u64,
     acknowledged: u64,
     resent: u32,
+    repeated: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idle_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     close: Option<Close>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,6 +64,8 @@ impl Client {
             received: report.received,
             acknowledged: report.acknowledged,
             resent: report.resent,
+            repeated: report.repeated,
+            idle_ns: report.idle.map(nanos_of),
             close: report.close.as_ref().map(Close::from),
             after_its_fin: report.after_its_fin.map(HalfClose::name),
             lasted_ns: nanos_of(report.lasted),
@@ -80,6 +85,7 @@ pub(super) struct Listen {
     cookies: u64,
     cookies_redeemed: u64,
     evicted: u64,
+    idle: u64,
     strays: u64,
     overflow: u64,
     unsent: u64,
@@ -97,6 +103,7 @@ impl From<&event::ListenReport> for Listen {
             cookies: report.cookies,
             cookies_redeemed: report.cookies_redeemed,
             evicted: report.evicted,
+            idle: report.idle,
             strays: report.strays,
             overflow: report.overflow,
             unsent: report.unsent,

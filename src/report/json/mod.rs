@@ -69,7 +69,8 @@
 //! (packetdrill's words), `granted` (our SYN-ACK), `rtt_ns` with `clock` (from our SYN-ACK to its
 //! acknowledgment), `suspect` (what its system may be: a suspicion), `syn_gaps_ns` and `fin_gaps_ns`
 //! (times between the copies of its SYN and FIN), `received` and `acknowledged` (bytes), `resent`
-//! (segments of ours with data that were sent again), `close` (as in a summary, once ended),
+//! (segments of ours with data that were sent again), `repeated` (segments of its own with data that
+//! came again), `idle_ns` (we ended it because nothing had moved for so long), `close` (as in a summary, once ended),
 //! `after_its_fin` (what it did with our data behind its FIN: `honoured`, `reset`), `lasted_ns`.
 //! Segments are in the stream of `listen` only with `-v`.
 //!

@@ -7,7 +7,7 @@ use crate::event::{
 };
 use crate::report::human::paint::{Paint, Span, wrap_text};
 use crate::report::human::{Lines, Style, hang};
-use crate::report::units::{count, duration};
+use crate::report::units::{brief, count, duration};
 
 /// Columns of the names on the left of the summary.
 const LABEL: usize = 12;
@@ -68,6 +68,10 @@ pub(in crate::report) fn ended(report: &ClientReport, style: &Style) -> Lines {
     if report.resent > 0 {
         facts.push(format!("{} sent again", count(report.resent.into(), "segment")));
     }
+    if report.repeated > 0 {
+        facts.push(format!("{} of its data came again", count(report.repeated.into(), "segment")));
+    }
+    facts.extend(report.idle.map(|idle| format!("nothing had moved for {}", brief(idle))));
     if let Some(close) = &report.close
         && close.bytes_after_fin > 0
     {
@@ -155,6 +159,11 @@ pub(in crate::report) fn summary(report: &ListenReport, style: &Style) -> Lines 
     let strays = count(report.strays, "segment");
     for (number, label, text) in [
         (report.turned_away, "refused", count(report.turned_away, "SYN") + " beyond the table"),
+        (
+            report.idle,
+            "idle",
+            count(report.idle, "client") + " on which nothing moved for too long",
+        ),
         (report.strays, "strays", strays + " of no connection, answered by RST"),
         (report.overflow, "dropped", count(report.overflow, "segment") + ": too many at once"),
         (report.unsent, "not sent", count(report.unsent, "packet") + " that this host refused"),

@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::axis::{Axis, Tick};
 use super::{Plot, Series};
-use crate::report::sanitize::{self, Charset};
+use crate::report::sanitize::xml as escaped;
 use crate::stats::{Bin, Fate};
 use crate::time::nanos_of;
 
@@ -346,15 +346,6 @@ fn legend(plot: &Plot) -> Legend {
     }
     let height = if entries.is_empty() { 0.0 } else { line };
     Legend { svg, height }
-}
-
-/// Text that ends no element and no attribute, and turns nothing around.
-fn escaped(text: &str) -> String {
-    sanitize::text(text, Charset::Unicode)
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }
 
 /// The nearest whole pixel: what makes points that nobody could tell apart one.

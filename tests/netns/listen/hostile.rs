@@ -1,8 +1,8 @@
 //! Hostile clients: a flood of SYNs from many addresses, forged acknowledgments, garbage. Nothing
 //! crashes, nothing grows, and who is honest gets in.
 
-use super::Listener;
 use super::client::{Unconnected, rest};
+use super::{Listener, ended};
 use crate::namespace::{Family, Link, Topology};
 use crate::run::Privilege;
 use crate::silence::Random;
@@ -17,6 +17,7 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         case("listen/a_flood_of_syns_fills_no_memory_and_shuts_nobody_out", flood),
         case("listen/a_full_table_refuses", full_table),
+        case("listen/a_silent_client_loses_its_place", silent),
         case("listen/garbage_and_forged_segments_change_nothing", garbage),
     ]
 }
@@ -152,6 +153,28 @@ fn full_table() -> Result<()> {
     listener.running.signal(Signal::SIGINT)?;
     let finished = listener.finish(0)?;
     ensure!(finished.first("summary")?["listen"]["turned_away"] == 1, "{}", finished.account());
+    Ok(())
+}
+
+/// Who says nothing holds a place for a while and no longer, whether it closes after us or not.
+fn silent() -> Result<()> {
+    let topology = Topology::new(Link::Veth)?;
+    let options =
+        ["--echo", "--max-connections", "1", "--idle-timeout", "300ms", "--msl", "20ms", "-c", "2"];
+    let mut listener = Listener::start(&topology, Family::V4, Privilege::All, &options)?;
+    let from = topology.client_address(Family::V4);
+    let client = Unconnected::new(&topology.client, from)?;
+    let port = client.port;
+    let mut stream = client.connect(listener.address)?;
+    ensure!(rest(&mut stream)?.is_empty(), "it was told something");
+    drop(stream);
+    listener.running.wait_for("its end", |event| event["stage"] == "ended")?;
+    honest(&topology, listener.address)?;
+    let finished = listener.finish(0)?;
+    let end = ended(&finished, port)?;
+    ensure!(end["idle_ns"] == 300_000_000 && end["outcome"] == "closed", "{end}");
+    let listen = &finished.first("summary")?["listen"];
+    ensure!(listen["idle"] == 1 && listen["turned_away"] == 0, "{listen}");
     Ok(())
 }
 

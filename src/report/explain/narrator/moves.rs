@@ -102,5 +102,9 @@ pub(super) fn outcome(outcome: Outcome, half_open: bool) -> &'static Saying {
         Outcome::Interrupted => &say::INTERRUPTED,
         Outcome::Aborted => &say::ABORTED,
         Outcome::LocalInterference => &say::DISTURBED,
+        Outcome::Answered => &say::ANSWERED,
+        Outcome::Declined => &say::DECLINED,
+        Outcome::Untrusted => &say::UNTRUSTED,
+        Outcome::BadStatus => &say::BAD_STATUS,
     }
 }

@@ -60,6 +60,22 @@ ABORTED []:
 "We have ended the connection by RST, as asked: the other end's application gets an error, and nobody stays in TIME-WAIT."
 "我们按要求用 RST 终止了连接：对方应用进程会得到一个错误，没有任何一端停留在 TIME-WAIT。";
 
+ANSWERED []:
+"Every request was answered to its end: the server has sent all bytes of each response, and we have acknowledged them."
+"每个请求都得到了完整的响应：服务器发送了每个响应的全部字节，我们也都已确认。";
+
+DECLINED []:
+"The connection was opened, but the server does not speak the version of HTTP that was asked for: TCP has carried the bytes, and what they mean is for the applications to agree on."
+"连接已经建立，但服务器不支持所要求的 HTTP 版本：TCP 送到了字节，而字节的含义要由两端的应用进程约定。";
+
+UNTRUSTED []:
+"The connection was opened, but TLS came to no agreement on it: TCP knows nothing of who the other end is, and TLS, which asks, was not convinced."
+"连接已经建立，但其上的 TLS 没有达成一致：TCP 并不知道对方是谁，而负责核实身份的 TLS 没有被说服。";
+
+BAD_STATUS []:
+"The connection and the exchange were in order; the response itself says that the request failed."
+"连接和数据交换都正常；是响应本身说明请求失败了。";
+
 DISTURBED []:
 "This host's own kernel took part, so that nothing can be said of the other end."
 "本机内核插手了这个连接，因此不能对对方下任何结论。";
