@@ -10,9 +10,11 @@ mod client;
 mod executor;
 mod frames;
 mod pipe;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod tls;
 
-pub use client::{Ask, Client, Failure, Head, Moment, Wish};
+pub use client::Client;
+pub use terms::{Ask, Failure, Head, Moment, Wish};
 pub use tls::{Trust, TrustError};
