@@ -178,6 +178,14 @@ fn trouble(error: &rustls::Error) -> Trouble {
         Error::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => {
             "the server's certificate has expired".to_owned()
         }
+        // webpki has no place for it among the reasons of rustls.
+        Error::InvalidCertificate(Bad::Other(other))
+            if other.to_string() == "CaUsedAsEndEntity" =>
+        {
+            "the server's certificate is one of an issuer (CA:TRUE), which must not be a server's \
+             own: let it issue one for the server, or use --insecure"
+                .to_owned()
+        }
         Error::InvalidCertificate(Bad::Other(other)) => {
             format!("the server's certificate cannot be used: {other}")
         }

@@ -10,7 +10,7 @@ fn explained(sim: &str, line: &str, lang: &str) -> String {
 }
 
 /// The runs that are explained: a name, the far end, the command.
-const EXPLAINED: [(&str, &str, &str); 13] = [
+const EXPLAINED: [(&str, &str, &str); 14] = [
     ("handshake", ECHO, HANDSHAKE),
     ("refused", "closed", "handshake 192.0.2.7:80"),
     ("filtered", "silent", "handshake 192.0.2.7:80"),
@@ -24,6 +24,7 @@ const EXPLAINED: [(&str, &str, &str); 13] = [
     ("close-reset", "reset", "close 192.0.2.7:80 --half"),
     ("probe", "echo:ports=22", "probe 192.0.2.7:22,80"),
     ("listen", "call", "listen 192.0.2.100:80 --echo -c 1"),
+    ("request", "web", "request http://192.0.2.7/ -c 2"),
 ];
 
 #[test]
@@ -53,13 +54,36 @@ fn explanations() {
     );
 }
 
+/// Whether the ladder is drawn only where it is asked for.
+fn on_demand(name: &str) -> bool {
+    matches!(name, "probe" | "request")
+}
+
+/// What a segment carried stands below that segment, before the gap to the next step: behind the gap
+/// it would seem to belong to what follows.
+#[test]
+fn what_a_segment_carried_stands_with_it() {
+    let text = explained("web", "request http://192.0.2.7/ -c 2", "en");
+    let lines: Vec<&str> = text.lines().collect();
+    let is_gap = |line: &str| line.trim_matches([' ', '\u{2502}']).is_empty();
+    let mut seen = 0;
+    for pair in lines.windows(2) {
+        if ["    request ", "    response "].iter().any(|what| pair[1].contains(what)) {
+            assert!(!is_gap(pair[0]), "{} is behind a gap:\n{text}", pair[1]);
+            seen += 1;
+        }
+    }
+    assert!(seen >= 4, "{text}");
+}
+
 /// In every run: nothing is left to be filled in, what the drawing says is still there, and no line
 /// is wider than the terminal, however wide its characters are.
 #[test]
 fn explanations_fit_and_leave_the_ladder_as_it_is() {
     for (name, sim, line) in EXPLAINED {
-        let plain =
-            told(sim, &if name == "probe" { format!("{line} -v") } else { line.to_owned() });
+        // With -v there is more below an arrow, in both.
+        let line = if on_demand(name) { format!("{line} -v") } else { line.to_owned() };
+        let plain = told(sim, &line);
         for lang in ["en", "zh"] {
             for columns in ["40", "80", "120"] {
                 let mut command = program(sim, &format!("{line} --explain --lang {lang}"));

@@ -54,7 +54,8 @@ pub(super) fn svg(story: &Story, look: Look) -> String {
          <title id=\"title\">{title}</title>\n<desc id=\"desc\">{desc}</desc>\n\
          <style>{LIGHT}\n@media(prefers-color-scheme:dark){{{DARK}}}</style>\n\
          <rect class=\"ground\" width=\"100%\" height=\"100%\"/>\n{body}</svg>\n",
-        desc = xml(&described(story)),
+        // Line by line: a line break is for XML no more than that, and would be escaped.
+        desc = described(story).iter().map(|line| xml(line)).collect::<Vec<_>>().join("\n"),
     )
 }
 
@@ -391,8 +392,8 @@ fn is_named(scene: &Scene, placed: &Placed, end: End, y: f64) -> bool {
     })
 }
 
-/// The run in words, for whoever does not see the picture.
-fn described(story: &Story) -> String {
+/// The run in words, a line for each step, for whoever does not see the picture.
+fn described(story: &Story) -> Vec<String> {
     let mut lines = Vec::new();
     let time = |at| {
         let nanos = story.since(at);
@@ -435,5 +436,5 @@ fn described(story: &Story) -> String {
             }
         }
     }
-    lines.join("\n")
+    lines
 }

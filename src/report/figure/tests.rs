@@ -56,6 +56,15 @@ fn texts(svg: &str) -> Vec<String> {
 }
 
 #[test]
+fn the_description_has_a_line_for_each_step() {
+    let svg = drawn(Story::new("handshake").open());
+    let description = svg.split_once("<desc id=\"desc\">").expect("a description").1;
+    let description = description.split_once("</desc>").expect("its end").0;
+    assert!(description.lines().count() > 5, "{description}");
+    assert!(description.lines().all(|line| !line.contains("\\n")), "{description}");
+}
+
+#[test]
 fn both_ends_have_their_states_and_each_segment_its_arrow() {
     let svg = drawn(Story::new("handshake").open());
     let texts = texts(&svg);

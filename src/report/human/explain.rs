@@ -12,25 +12,34 @@ const LEAST: usize = 20;
 /// Columns of the mark before a paragraph.
 const MARK: usize = 2;
 
-/// Between the lifelines, with an empty row behind.
+/// Between the lifelines. What [`gap()`] draws behind it waits until it is known what comes next.
 pub(super) fn in_ladder(paragraphs: &[Paragraph], style: &Style) -> Lines {
     if style.width < LADDER {
-        return below(paragraphs, style);
+        return outside(paragraphs, style);
     }
     // As much room as the lines below an arrow have.
-    let mut lines = set(paragraphs, interior(style) - INDENT - 1, style);
-    lines.push(Vec::new());
-    ladder::between(lines, style)
+    ladder::between(set(paragraphs, interior(style) - INDENT - 1, style), style)
 }
 
-/// Outside of a ladder.
+/// The empty row between an explained step and the next one.
+pub(super) fn gap(style: &Style) -> Lines {
+    let empty = vec![Vec::new()];
+    if style.width < LADDER { empty } else { ladder::between(empty, style) }
+}
+
+/// Outside of a ladder, with an empty line behind.
 pub(super) fn below(paragraphs: &[Paragraph], style: &Style) -> Lines {
+    let mut lines = outside(paragraphs, style);
+    lines.push(Vec::new());
+    lines
+}
+
+fn outside(paragraphs: &[Paragraph], style: &Style) -> Lines {
     let columns = if style.width < LADDER { style.width.max(LEAST) } else { style.columns() };
     let mut lines = set(paragraphs, columns - 2, style);
     for line in &mut lines {
         line.insert(0, blank(2));
     }
-    lines.push(Vec::new());
     lines
 }
 

@@ -115,6 +115,8 @@ pub struct HumanReporter<W> {
     first: Option<Run>,
     /// Who explains the steps, where they are to be explained.
     narrator: Option<Narrator>,
+    /// Whether an explanation was drawn in a ladder and the gap behind it was not.
+    gap: bool,
     /// What was told of requests.
     requests: request::Told,
 }
@@ -143,6 +145,7 @@ impl<W: Write> HumanReporter<W> {
                 .explain
                 .filter(|_| !style.quiet)
                 .map(|lang| Narrator::new(lang).writing(style.absolute, style.unicode)),
+            gap: false,
             requests: request::Told::default(),
         }
     }
@@ -179,7 +182,10 @@ impl<W: Write> HumanReporter<W> {
             Event::Probe(_) | Event::Client(_) | Event::Summary(_) => {
                 explain::below(&paragraphs, &self.style)
             }
-            _ => explain::in_ladder(&paragraphs, &self.style),
+            _ => {
+                self.gap = true;
+                explain::in_ladder(&paragraphs, &self.style)
+            }
         }
     }
 
@@ -352,8 +358,16 @@ pub(super) fn hang(lines: Lines, indent: usize) -> Lines {
 
 impl<W: Write> Sink for HumanReporter<W> {
     fn record(&mut self, flow: FlowId, event: &Event) -> io::Result<()> {
+        let same_flow = self.drawn == Some(flow);
         let mut lines = self.lines(flow, event);
+        // What a segment carried belongs to that segment; everything else is another step.
+        let belongs = same_flow && matches!(event, Event::Http(_));
+        let gap = self.gap && !belongs && !lines.is_empty();
+        self.gap &= !gap;
         lines.extend(self.explanation(flow, event, lines.len()));
+        if gap {
+            lines.splice(0..0, explain::gap(&self.style));
+        }
         if lines.is_empty() {
             return Ok(());
         }

@@ -12,7 +12,7 @@
 //! | `flow` | which connection or probe of the run, from 0; in records of `rtt` only where they are about one, in those of `check` never |
 //!
 //! With `--explain`, what a step means stands in `explain`, last in `segment`, `transition`,
-//! `confirmed`, `retracted`, `icmp`, `probe`, `client` and `summary`: a list of objects with `text`,
+//! `confirmed`, `retracted`, `icmp`, `http`, `probe`, `client` and `summary`: a list of objects with `text`,
 //! and with `term` where the text is the meaning of a term that is used for the first time. Numbers in
 //! it are counted from the initial ones. The language is that of `--lang`, or of the locale.
 //!

@@ -12,7 +12,7 @@ use self::story::{Facts, Story};
 use super::sayings::{self, Saying};
 use super::terms::Entry;
 use super::text::Lang;
-use crate::event::{ClientStage, Event, FlowId, Outcome};
+use crate::event::{ClientStage, Event, FlowId, HttpCargo, Outcome};
 
 /// Whether a reason for rejecting a segment has an explanation of its own.
 #[must_use]
@@ -128,6 +128,14 @@ impl Narrator {
                 let facts = self.facts().of_icmp(error);
                 (moves::icmp(error, rejected.is_some()), facts)
             }
+            Event::Http(step) => {
+                let saying = cargo(&step.what);
+                // One segment is like the other here: said once a flow.
+                if !story.first_time(saying) {
+                    return Vec::new();
+                }
+                (Told::from(saying), self.facts())
+            }
             _ => return Vec::new(),
         };
         self.say(told, &facts, Some(story))
@@ -169,5 +177,16 @@ impl Narrator {
             }
         }
         paragraphs
+    }
+}
+
+/// What to say of what a segment carried.
+const fn cargo(what: &HttpCargo) -> &'static Saying {
+    match what {
+        HttpCargo::TlsHandshake => &sayings::CARRIES_TLS,
+        HttpCargo::TlsReady(_) => &sayings::TLS_IS_READY,
+        HttpCargo::Request { .. } => &sayings::CARRIES_REQUEST,
+        HttpCargo::Head { .. } => &sayings::CARRIES_HEAD,
+        HttpCargo::End { .. } => &sayings::CARRIES_END,
     }
 }

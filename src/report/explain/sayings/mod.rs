@@ -3,6 +3,7 @@
 //! A saying that lacks a language cannot be written down; that both have the same places for the
 //! run's own numbers is for the tests.
 
+mod cargo;
 mod closing;
 mod data;
 mod moves;
@@ -12,6 +13,7 @@ mod rejections;
 mod reset;
 mod trouble;
 
+pub(super) use cargo::*;
 pub(super) use closing::*;
 pub(super) use data::*;
 pub(super) use moves::*;
@@ -50,6 +52,7 @@ use sayings;
 pub(super) fn all() -> Vec<(&'static str, &'static Saying)> {
     [
         opening::TABLE,
+        cargo::TABLE,
         data::TABLE,
         closing::TABLE,
         reset::TABLE,

@@ -1,5 +1,6 @@
 //! The dictionary: states, flags, fields, options, timers and ideas, each with its clause.
 
+mod cargo;
 mod concepts;
 mod fields;
 mod flags;
@@ -8,6 +9,7 @@ mod options;
 mod states;
 mod timers;
 
+pub(super) use cargo::*;
 pub(super) use concepts::*;
 pub(super) use fields::*;
 pub(super) use flags::*;
@@ -101,13 +103,14 @@ macro_rules! entries {
 use entries;
 
 /// Every entry but those of the states, kind by kind.
-static FAMILIES: [&[&Entry]; 6] = [
+static FAMILIES: [&[&Entry]; 7] = [
     flags::ENTRIES,
     fields::ENTRIES,
     options::ENTRIES,
     timers::ENTRIES,
     concepts::ENTRIES,
     habits::ENTRIES,
+    cargo::ENTRIES,
 ];
 
 /// A term that can be looked up.
