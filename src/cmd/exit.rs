@@ -19,6 +19,17 @@ pub enum ExitStatus {
 }
 
 impl ExitStatus {
+    /// That of a run that ended with `outcome`, which was wanted or not. Where our own host interfered,
+    /// nothing was measured, whatever was wanted.
+    #[must_use]
+    pub const fn of(outcome: Outcome, as_expected: bool) -> Self {
+        match outcome {
+            Outcome::LocalInterference => Self::NotMeasured,
+            _ if as_expected => Self::AsAsked,
+            _ => Self::Otherwise,
+        }
+    }
+
     /// The number that the process exits with.
     #[must_use]
     pub const fn code(self) -> u8 {
@@ -56,11 +67,7 @@ impl Wanted {
     /// The exit status of a run that ended with `outcome`.
     #[must_use]
     pub fn status(&self, outcome: Outcome) -> ExitStatus {
-        match outcome {
-            Outcome::LocalInterference => ExitStatus::NotMeasured,
-            _ if self.includes(outcome) => ExitStatus::AsAsked,
-            _ => ExitStatus::Otherwise,
-        }
+        ExitStatus::of(outcome, self.includes(outcome))
     }
 }
 

@@ -340,6 +340,15 @@ pub struct SweepProgress {
     pub eta: Option<Duration>,
 }
 
+impl SweepProgress {
+    /// `12.3 % of 65536 targets`: the share that was probed.
+    #[must_use]
+    pub fn share(&self) -> String {
+        let tenths = u128::from(self.probed) * 1000 / u128::from(self.targets.max(1));
+        format!("{}.{} % of {} targets", tenths / 10, tenths % 10, self.targets)
+    }
+}
+
 /// Every target of a run, each in exactly one of the first five.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct SweepAccount {

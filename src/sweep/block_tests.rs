@@ -28,6 +28,7 @@ fn a_later_pass_draws_the_silent_ones_only() {
     assert_eq!(drawn, [(1003, 1004), (1016, 1017)]);
     assert!(block.is_drawn() && !block.has_silent());
 }
+
 #[test]
 fn a_mended_pass_draws_the_silent_ones_of_what_is_torn_and_no_others() {
     let mut block = Block::new(0, 0, 100, Vec::new());

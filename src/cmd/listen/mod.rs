@@ -67,11 +67,7 @@ pub fn run(args: &ListenArgs, environment: &Environment) -> anyhow::Result<ExitS
     let wanted = Wanted::new(&args.expect, usual);
     let host = first_words(args, &wire, &bound);
     let summary = serve(Driver::new(wire, sink), args, plan, (&bound, host), dice, &wanted)?;
-    let status = match summary.outcome {
-        Outcome::LocalInterference => ExitStatus::NotMeasured,
-        _ if summary.as_expected => ExitStatus::AsAsked,
-        _ => ExitStatus::Otherwise,
-    };
+    let status = ExitStatus::of(summary.outcome, summary.as_expected);
     Ok(figure.status(capture.status(status)))
 }
 

@@ -58,11 +58,7 @@ pub fn run(args: &RequestArgs, environment: &Environment) -> anyhow::Result<Exit
     let driver = Driver::new(wire, Watch::new(sink, Book::clone(&book)));
     let place = place(args, plan.name.clone(), (first, remote), route, dice);
     let summary = ask_all(Engine::new(driver, book, plan, dns, place))?;
-    let status = match summary.outcome {
-        Outcome::LocalInterference => ExitStatus::NotMeasured,
-        _ if summary.as_expected => ExitStatus::AsAsked,
-        _ => ExitStatus::Otherwise,
-    };
+    let status = ExitStatus::of(summary.outcome, summary.as_expected);
     Ok(outputs.status(capture.status(status)))
 }
 

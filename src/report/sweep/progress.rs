@@ -155,8 +155,7 @@ impl<W> std::fmt::Debug for SweepWithProgress<'_, W> {
 /// `12.3 % of 65536 targets, 8060 SYNs, 50000/s, 1200 open, 6800 refused, loss 0.43 %, 2 s left`.
 fn line(progress: &SweepProgress) -> String {
     let p = progress;
-    let tenths = u128::from(p.probed) * 1000 / u128::from(p.targets.max(1));
-    let mut line = format!("{}.{} % of {} targets", tenths / 10, tenths % 10, p.targets);
+    let mut line = p.share();
     // Before all else, for a narrow terminal cuts the end.
     if p.drops > 0 {
         line += &format!(", {} DROPPED BY THIS HOST", p.drops);

@@ -288,7 +288,7 @@ impl<S: SweepSink> Work<'_, '_, S> {
             if let Some(step) = collected.step
                 && !std::mem::replace(&mut self.warned.clock, true)
             {
-                self.note("clock-step", format!(
+                self.note(Severity::Warning, "clock-step", format!(
                     "the wall clock was set by {} ms: times across that moment are wrong by as much",
                     step.by / 1_000_000
                 ))?;
@@ -391,6 +391,12 @@ impl<S: SweepSink> Work<'_, '_, S> {
     }
 
     fn progress(&mut self, now: Instant) -> io::Result<()> {
+        let standing = self.standing(now)?;
+        self.listener.sink.progress(&standing)
+    }
+
+    /// How it stands; its rate is that since the last time this was asked for.
+    fn standing(&mut self, now: Instant) -> io::Result<SweepProgress> {
         self.drops = self.collect.drops()?;
         let account = self.shared.books().ledger.account();
         let sent = self.shared.sent();
@@ -401,7 +407,7 @@ impl<S: SweepSink> Work<'_, '_, S> {
         let left = self.positions.saturating_sub(account.probed());
         let stage =
             if self.cut || left == 0 { SweepStage::CoolingDown } else { SweepStage::Sending };
-        let progress = SweepProgress {
+        Ok(SweepProgress {
             now,
             stage,
             targets: self.positions,
@@ -414,32 +420,19 @@ impl<S: SweepSink> Work<'_, '_, S> {
             loss: ending::loss(&self.listener.loss),
             drops: self.drops,
             eta: (rate > 0 && left > 0).then(|| Duration::from_secs(left / rate)),
-        };
-        self.listener.sink.progress(&progress)
+        })
     }
 
     /// Where the sweep stands, for whoever asked by a signal and may have no terminal.
     fn status(&mut self, now: Instant) -> io::Result<()> {
-        self.progress(now)?;
-        let account = self.shared.books().ledger.account();
-        let (probed, targets) = (account.probed(), self.positions);
-        let tenths = u128::from(probed) * 1000 / u128::from(targets.max(1));
+        let standing = self.standing(now)?;
+        self.listener.sink.progress(&standing)?;
+        let SweepProgress { sent, open, refused, unreachable, .. } = standing;
         let text = format!(
-            "{}.{} % of {targets} targets probed, {} SYNs sent, {} open, {} refused, {} unreachable",
-            tenths / 10,
-            tenths % 10,
-            account.sent(),
-            account.answered(),
-            account.refused(),
-            account.unreachable(),
+            "{} probed, {sent} SYNs sent, {open} open, {refused} refused, {unreachable} unreachable",
+            standing.share()
         );
-        let at = (self.now)();
-        self.listener.sink.notice(&Notice {
-            at,
-            severity: Severity::Info,
-            code: "status",
-            text,
-        })?;
+        self.note(Severity::Info, "status", text)?;
         self.listener.sink.flush()
     }
 
@@ -447,6 +440,7 @@ impl<S: SweepSink> Work<'_, '_, S> {
     fn warn(&mut self) -> io::Result<()> {
         if self.drops > 0 && !std::mem::replace(&mut self.warned.drops, true) {
             self.note(
+                Severity::Warning,
                 "drops",
                 "packets arrive faster than they can be fetched, and the kernel drops some: \
                  answers get lost; choose a lower --rate"
@@ -457,6 +451,7 @@ impl<S: SweepSink> Work<'_, '_, S> {
             && !std::mem::replace(&mut self.warned.own_resets, true)
         {
             self.note(
+                Severity::Warning,
                 "local-reset",
                 "this host's own kernel resets connections of the sweep: see 'shakedown doctor'"
                     .to_owned(),
@@ -465,14 +460,14 @@ impl<S: SweepSink> Work<'_, '_, S> {
         if let (1.., Some(why)) = self.shared.refused()
             && !std::mem::replace(&mut self.warned.refused, true)
         {
-            self.note("refused", format!("some SYNs could not be sent: {why}"))?;
+            self.note(Severity::Warning, "refused", format!("some SYNs could not be sent: {why}"))?;
         }
         Ok(())
     }
 
-    fn note(&mut self, code: &'static str, text: String) -> io::Result<()> {
+    fn note(&mut self, severity: Severity, code: &'static str, text: String) -> io::Result<()> {
         let at = (self.now)();
-        self.listener.sink.notice(&Notice { at, severity: Severity::Warning, code, text })
+        self.listener.sink.notice(&Notice { at, severity, code, text })
     }
 
     /// The last words.

@@ -114,9 +114,7 @@ impl Xsk {
 
     /// Queues the first `len` bytes of a taken frame.
     pub(super) fn queue(&mut self, frame: u32, len: usize) -> io::Result<()> {
-        let index = offset(self.tx.next & (self.frames - 1))?;
-        let entry = offset(self.tx.offsets.desc)? + index * size_of::<libc::xdp_desc>();
-        let to = self.tx.mapping.at(entry, size_of::<libc::xdp_desc>())?;
+        let to = self.descriptor(self.tx.next)?;
         let addr = u64::from(frame) * SLOT as u64;
         let len = u32::try_from(len.min(SLOT)).map_err(io::Error::other)?;
         let descriptor = libc::xdp_desc { addr, len, options: 0 };
@@ -125,6 +123,13 @@ impl Xsk {
         unsafe { ptr::write_unaligned(to.cast(), descriptor) };
         self.tx.next = self.tx.next.wrapping_add(1);
         Ok(())
+    }
+
+    /// Where the descriptor of this number lies, within the mapping.
+    fn descriptor(&self, number: u32) -> io::Result<*mut u8> {
+        let index = offset(number & (self.frames - 1))?;
+        let entry = offset(self.tx.offsets.desc)? + index * size_of::<libc::xdp_desc>();
+        self.tx.mapping.at(entry, size_of::<libc::xdp_desc>())
     }
 
     /// Queued frames that the kernel has not been shown.
@@ -148,9 +153,7 @@ impl Xsk {
     /// room for it.
     pub(super) fn again(&mut self) -> io::Result<bool> {
         let last = self.shown.wrapping_sub(self.waiting()?).wrapping_sub(1);
-        let index = offset(last & (self.frames - 1))?;
-        let entry = offset(self.tx.offsets.desc)? + index * size_of::<libc::xdp_desc>();
-        let from = self.tx.mapping.at(entry, size_of::<libc::xdp_desc>())?;
+        let from = self.descriptor(last)?;
         // SAFETY: within the mapping, and written by `queue` alone.
         let descriptor: libc::xdp_desc = unsafe { ptr::read_unaligned(from.cast()) };
         let before = u32::try_from(descriptor.addr / SLOT as u64).map_err(io::Error::other)?;
