@@ -17,7 +17,7 @@ cd "$(dirname "$0")/.." || exit 2
 
 if [ "${1:-}" != --no-install ]; then
     # Rules that drop chosen segments, a second opinion on our packets, and servers to talk to.
-    want nft=nftables tshark=tshark ip=iproute2 python3=python3 curl=curl \
+    want nft=nftables tshark=tshark ip=iproute2 ethtool=ethtool python3=python3 curl=curl \
         nginx=nginx-light redis-server=redis-server dropbear=dropbear-bin \
         nghttpd=nghttp2-server apache2=apache2-bin openssl=openssl
     # A third TCP for the battery to examine.

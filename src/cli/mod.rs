@@ -38,8 +38,8 @@ pub use probe::ProbeArgs;
 pub use request::{CompareArgs, HttpArg, HttpArgs, RequestArgs, TlsArgs};
 pub use rtt::{DisplayArg, MethodArg, ResultArgs, RttArgs, ScheduleArgs};
 pub use sweep::{
-    PaceArgs, PortRange, RateArg, SweepArgs, SweepOutputArgs, SweepProbeArgs, SweepSourceArgs,
-    SweepSpaceArgs, TransmitArg,
+    PaceArgs, PortRange, RateArg, ReceiveArg, SweepArgs, SweepOutputArgs, SweepProbeArgs,
+    SweepSourceArgs, SweepSpaceArgs, TransmitArg,
 };
 
 /// Speak TCP by hand, and see what both ends do

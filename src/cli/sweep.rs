@@ -117,6 +117,16 @@ pub enum TransmitArg {
     Raw,
 }
 
+/// How answers are heard.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ReceiveArg {
+    /// A ring of memory that is shared with the kernel
+    #[default]
+    Ring,
+    /// An XDP program at the interface
+    Xdp,
+}
+
 /// Arguments of `sweep`.
 #[derive(Args, Clone, Debug)]
 #[allow(missing_docs)]
@@ -198,7 +208,7 @@ pub struct SweepSpaceArgs {
           "target_file", "exclude", "exclude_file", "ipv4", "ipv6", "seed", "shard", "resume", "full",
           "banner", "send", "no_rst", "mss", "wscale", "no_sack", "no_timestamps", "ecn", "window",
           "rate", "max_per_host", "max_per_net", "passes", "cool_down", "deadline", "source",
-          "source_port", "interface", "ttl", "tos", "transmit", "guard"])]
+          "source_port", "interface", "ttl", "tos", "transmit", "receive", "guard"])]
     pub merge: Vec<PathBuf>,
 
     #[command(flatten)]
@@ -334,6 +344,15 @@ pub struct SweepSourceArgs {
     /// How packets leave: auto (the fastest, by measurement), xdp, packet or raw
     #[arg(long, value_name = "PATH", default_value = "auto", hide_possible_values = true)]
     pub transmit: TransmitArg,
+
+    /// How answers are heard: ring, or xdp, at the interface itself
+    ///
+    /// xdp hears the most: answers no longer go through this host's IP and TCP. It attaches a
+    /// program to the interface for as long as the sweep runs, however that ends, which makes some
+    /// network cards begin anew; other programs that capture do not see what it takes. It needs
+    /// CAP_NET_ADMIN and CAP_BPF beside CAP_NET_RAW, and Linux 5.9.
+    #[arg(long, value_name = "HOW", default_value = "ring", hide_possible_values = true)]
+    pub receive: ReceiveArg,
 
     /// What keeps the kernel from answering for our port
     #[arg(long, value_name = "KIND", default_value = "auto", hide = true)]

@@ -278,6 +278,8 @@ pub struct SweepRun {
     pub transmit: String,
     /// How that way was chosen, for people.
     pub transmit_choice: Option<String>,
+    /// How answers were heard: `af_packet`, `xdp`, or `xdp_generic` where the driver has none.
+    pub receive: String,
     /// What keeps the kernel quiet.
     pub guard: GuardKind,
     /// Options that decide what is asked of a target, as name and value: shards can only be united

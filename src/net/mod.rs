@@ -28,6 +28,9 @@ pub enum ChecksumTrust {
     /// The kernel says that they are unfinished or already verified (`TP_STATUS_CSUMNOTREADY`,
     /// `TP_STATUS_CSUM_VALID`): a local sender leaves the sum to hardware that does not exist.
     Vouched,
+    /// Nobody says: the bytes are what was on the wire, or the sum was left to hardware by a sender on
+    /// this host. It must be right, or that of the pseudo-header alone.
+    RightOrUnfinished,
 }
 
 /// A packet as the capture saw it.

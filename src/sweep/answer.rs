@@ -304,7 +304,14 @@ impl Examiner {
             return Ok(None);
         }
         let tcp = Tcp::read(head, segment)?;
-        if trust == ChecksumTrust::Verify && !ip.vouches_for(segment) {
+        let right = match trust {
+            ChecksumTrust::Verify => ip.vouches_for(segment),
+            ChecksumTrust::Vouched => true,
+            ChecksumTrust::RightOrUnfinished => {
+                ip.vouches_for(segment) || ip.is_unfinished(segment)
+            }
+        };
+        if !right {
             return Err(Rejection::Checksum);
         }
         if !tcp.flags.contains(Flags::ACK) {
@@ -383,7 +390,7 @@ impl Examiner {
         if quote.src != ip.dst || !self.is_ours(quote.src_port) {
             return Ok(None);
         }
-        if trust == ChecksumTrust::Verify && !ip.vouches_for_icmp(message) {
+        if trust != ChecksumTrust::Vouched && !ip.vouches_for_icmp(message) {
             return Err(Rejection::Checksum);
         }
         let (source, source_port) = (quote.src, quote.src_port);

@@ -35,6 +35,7 @@ mod sockets;
 mod stacks;
 mod sweep;
 mod sweep_full;
+mod sweep_hook;
 mod sweep_hostile;
 mod sweep_limits;
 mod sweep_loss;
@@ -106,6 +107,7 @@ fn main() -> ExitCode {
         stacks::cases(),
         sweep::cases(),
         sweep_full::cases(),
+        sweep_hook::cases(),
         sweep_hostile::cases(),
         sweep_limits::cases(),
         sweep_loss::cases(),
@@ -148,8 +150,17 @@ fn trial(case: Case, refusal: Option<String>, required: bool, not_run: &NotRun) 
     })
 }
 
-/// Whether a program can be run, a device opened, or a file is there.
+/// What a test needs that has the kernel run a program: a user namespace's capabilities do not do.
+pub(crate) const HOST_BPF: &str = "CAP_BPF of the host";
+
+/// Whether a program can be run, a device opened, a capability used, or a file is there.
 fn is_installed(program: &str) -> bool {
+    if program == HOST_BPF {
+        let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+        let is_host = map.split_whitespace().eq(["0", "0", "4294967295"]);
+        let has = caps::has_cap(None, caps::CapSet::Effective, caps::Capability::CAP_BPF);
+        return is_host && has.unwrap_or(false);
+    }
     if program.starts_with("/dev/") {
         return OpenOptions::new().read(true).write(true).open(program).is_ok();
     }

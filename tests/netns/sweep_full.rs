@@ -15,9 +15,9 @@ pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for family in Family::BOTH {
         let name = |what: &str| format!("sweep/{what}/{}", family.name());
-        cases.push(case(name("full_closes_gracefully"), move || graceful(family)));
+        cases.push(case(name("full_closes_gracefully"), move || graceful(family, &[])));
         cases.push(case(name("full_reset_by_the_peer"), move || reset(family)));
-        cases.push(case(name("banner_of_who_speaks_first"), move || banner(family)));
+        cases.push(case(name("banner_of_who_speaks_first"), move || banner(family, &[])));
         cases.push(case(name("send_is_answered"), move || echoed(family)));
     }
     // Each waits for all of our patience: one family for each.
@@ -78,13 +78,14 @@ fn resets<'a>(segments: &'a [Seen], topology: &Topology, family: Family) -> Vec<
     segments.iter().filter(|seen| seen.from.ip() == source && seen.has(RST)).collect()
 }
 
-fn graceful(family: Family) -> Result<()> {
+pub(crate) fn graceful(family: Family, extra: &[&str]) -> Result<()> {
     let topology = field()?;
     let server = everywhere(&topology.server, family, Habit::Echo)?;
     let port = server.address.port();
     let mut oracle = Oracle::start(&topology.server, port)?;
     let mut sniffer = Sniffer::start(&topology)?;
-    let finished = connections(&topology, family, &server, 8, &["--full", "--rate", "5k"])?;
+    let finished =
+        connections(&topology, family, &server, 8, &[&["--full", "--rate", "5k"], extra].concat())?;
     ensure_all(&finished, "closed")?;
     ensure!(finished.first("run")?["method"] == "full", "{}", finished.account());
     for record in finished.of_type("target") {
@@ -161,12 +162,13 @@ fn ensure_banners(finished: &Finished, banner: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-fn banner(family: Family) -> Result<()> {
+pub(crate) fn banner(family: Family, extra: &[&str]) -> Result<()> {
     for habit in [Habit::Bulk(40), Habit::ClosesFirst(40)] {
         let topology = field()?;
         let server = everywhere(&topology.server, family, habit)?;
         let mut sniffer = Sniffer::start(&topology)?;
-        let finished = connections(&topology, family, &server, 5, &["--banner"])?;
+        let finished =
+            connections(&topology, family, &server, 5, &[&["--banner"], extra].concat())?;
         ensure_all(&finished, "closed")?;
         let letter = if habit == Habit::Bulk(40) { "b" } else { "g" };
         ensure_banners(&finished, Some(&letter.repeat(40)))?;

@@ -42,7 +42,7 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 /// A sweep of 64 hosts with an open and a closed port, of which each open one gets our reset alone.
-fn small(
+pub(crate) fn small(
     topology: &Topology,
     family: Family,
     privilege: Privilege,

@@ -106,6 +106,8 @@ def everything(binary: str) -> list[Scanner]:
     return [ours(binary, "shakedown --full"),
             ours(binary, "shakedown --full --transmit xdp", "--transmit", "xdp"),
             ours(binary, "shakedown --full --transmit packet", "--transmit", "packet"),
+            ours(binary, "shakedown --full --receive xdp", "--receive", "xdp"),
+            ours(binary, "shakedown --full --receive xdp --transmit xdp", "--receive", "xdp", "--transmit", "xdp"),
             masscan(), nmap(), epoll(2, 100), epoll(2, 1000), wrk()]
 
 

@@ -127,6 +127,7 @@ class Link(Lab):
                 raise Missing(f"{program} is not installed")
         self.children: list[subprocess.Popen] = []
         self.near_free = False
+        self.attached: dict[str, str | None] = {}
         self.runs = 0
         RAW.mkdir(parents=True, exist_ok=True)
 
@@ -181,9 +182,12 @@ class Link(Lab):
         words = [] if verb == "delete" else ["bpf", "da", "pinned", str(BPF / "bench" / program)]
         self.run(self.peer, "tc", "filter", verb, "dev", "near1", way, "prio", "1" if first else "2", *words)
 
-    def respond(self, near_free: bool, mode: int = SYN_ACK) -> None:
-        """Lets the XDP program answer, or the kernel."""
+    def respond(self, near_free: bool, mode: int = SYN_ACK, *, hook: bool = False) -> None:
+        """Lets the XDP program answer, or the kernel, a tool that has an XDP program itself or not: see `hook`."""
         self.mode[:8] = struct.pack("Q", mode)
+        # What an XDP program sends back through a veth pair is only taken where the other end polls, which it
+        # does as long as it has such a program too: one that does nothing, or the tool's.
+        self.attach(None, "near0", "pass" if near_free and not hook and self.responder == "xdp" else None)
         if near_free != self.near_free:
             if self.responder == "tc":
                 for way, program in (("ingress", "respond_tc"), ("egress", "watch_out")):
@@ -191,13 +195,15 @@ class Link(Lab):
                     self.control("add" if near_free == (way == "ingress") else "delete", way, program)
                 self.near_free = near_free
                 return
-            # What an XDP program sends back through a veth pair is only taken where the other end polls,
-            # which it does as long as it has such a program too.
-            for pid, name, program in ((None, "near0", "pass"), (self.peer, "near1", "respond")):
-                words = ["attach", "xdpdrv", "pinned", str(BPF / "bench" / program)] if near_free else \
-                    ["detach", "xdpdrv"]
-                self.run(pid, "bpftool", "net", *words, "dev", name)
+            self.attach(self.peer, "near1", "respond" if near_free else None)
             self.near_free = near_free
+
+    def attach(self, pid: int | None, name: str, program: str | None) -> None:
+        """Attaches one of our XDP programs to an end of the link, or none."""
+        if self.attached.get(name) != program:
+            words = ["attach", "xdpdrv", "pinned", str(BPF / "bench" / program)] if program else ["detach", "xdpdrv"]
+            self.run(pid, "bpftool", "net", *words, "dev", name)
+            self.attached[name] = program
 
     def fresh(self) -> int:
         """The number of the next run."""

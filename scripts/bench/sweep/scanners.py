@@ -60,6 +60,8 @@ class Scanner:
     ours: bool = False
     once: bool = False
     "slow: one round is enough"
+    hook: bool = False
+    "has an XDP program of its own at the client's end of the link"
     cases: tuple[str, ...] = ()
     "where set, the only cases that it can do"
     rate: int | None = None
@@ -86,7 +88,7 @@ def ours(binary: str, name: str, *more: str, path: str = "auto", rate: str = "ma
                 if row["outcome"] in wanted:
                     yield row["addr"], int(row["port"])
 
-    return Scanner(name, command, heard, [binary, "--version"], ours=True, file=file)
+    return Scanner(name, command, heard, [binary, "--version"], ours=True, file=file, hook="--receive" in more)
 
 
 def masscan() -> Scanner:
@@ -155,6 +157,9 @@ def everything(binary: str) -> list[Scanner]:
             ours(binary, "shakedown --transmit packet", path="packet"),
             ours(binary, "shakedown --transmit raw", path="raw"),
             ours(binary, "shakedown --no-rst", "--no-rst"),
+            ours(binary, "shakedown --receive xdp", "--receive", "xdp"),
+            ours(binary, "shakedown --receive xdp --transmit xdp", "--receive", "xdp", path="xdp"),
+            ours(binary, "shakedown --receive xdp --no-rst", "--receive", "xdp", "--no-rst"),
             masscan(),
             zmap("zmap"),
             zmap("zmap -T 2", "-T", "2"),

@@ -93,7 +93,7 @@ class Row:
 def one(link: Link, scanner: Scanner, case: Case) -> Run:
     """One run, against a listener that has no memory of the one before."""
     case = case.at(link.fresh())
-    link.respond(case.near_free)
+    link.respond(case.near_free, hook=scanner.hook)
     scanner.file.unlink(missing_ok=True)
     helpers = []
     try:

@@ -237,7 +237,7 @@ fn conduct(
     outputs: Outputs,
     conversation: Config,
 ) -> anyhow::Result<End> {
-    let Opened { paths, closed, ring, ports, guard, _guards } = opened;
+    let Opened { paths, closed, collect, receive, unix_ns, opened, ports, guard, _guards } = opened;
     let Outputs { sink, reader, written } = outputs;
     let walk = Walk::new(&asked.space, plan.identity.seed);
     let ledger = plan.ledger()?;
@@ -272,9 +272,9 @@ fn conduct(
     let discards = TxDropped::open(&ways.interface).ok();
     own_files(args);
     privilege::drop_all()?;
-    let wall = i64::try_from(ring.unix_ns(now)).ok();
-    let wall = wall.zip(i64::try_from(now.as_nanos()).ok()).map(|(wall, now)| wall - now);
-    let head = Head { args, plan: &plan, mission: &mission, ways, guard, wall, closed };
+    let wall = i64::try_from(unix_ns).ok();
+    let wall = wall.zip(i64::try_from(opened.as_nanos()).ok()).map(|(wall, at)| wall - at);
+    let head = Head { args, plan: &plan, mission: &mission, ways, guard, receive, wall, closed };
     let reader_gone = || reader.is_closed();
     let resumed = plan.state.is_some();
     let parts = Parts {
@@ -284,7 +284,7 @@ fn conduct(
         loss: Loss::new(args.pace.passes, plan.passes.pause),
         track,
         others,
-        collect: Box::new(ring),
+        collect,
         discards: discards.map(|counter| Box::new(counter) as Box<dyn Discards>),
         sink,
         now: &clock::now,
@@ -324,6 +324,7 @@ struct Head<'a> {
     mission: &'a Mission,
     ways: &'a Ways,
     guard: crate::net::GuardKind,
+    receive: &'static str,
     wall: Option<i64>,
     closed: Vec<(&'static str, String)>,
 }
@@ -355,6 +356,7 @@ impl Head<'_> {
             interface: ways.interface.clone(),
             transmit: transmit.to_owned(),
             transmit_choice: choice.or_else(|| self.only_choice()),
+            receive: self.receive.to_owned(),
             guard: self.guard,
             options: self.options(),
             resumed: plan.state.is_some(),

@@ -7,21 +7,24 @@ use anyhow::{Context, bail, ensure};
 
 use super::hosts::Asked;
 use crate::cli::shared::GuardChoice as GuardArg;
-use crate::cli::{SweepArgs, TransmitArg};
+use crate::cli::{ReceiveArg, SweepArgs, TransmitArg};
 use crate::net::GuardKind;
-use crate::net::bulk::Transmit;
+use crate::net::bulk::{Collect, Transmit};
+use crate::net::linux::bulk::hook::Hook;
 use crate::net::linux::bulk::paths::{Demand, Paths};
 use crate::net::linux::bulk::ring::{Interest, Ring};
 use crate::net::linux::bulk::routes::{Survey, Way, survey};
 use crate::net::linux::bulk::spare::Spare;
+use crate::net::linux::bulk::xdp::Sending;
 use crate::net::linux::signals::Signals;
 use crate::net::linux::{
-    Guard, GuardChoice, GuardError, Route, RouteError, RouteOptions, descriptors, privilege,
+    Guard, GuardChoice, GuardError, Route, RouteError, RouteOptions, clock, descriptors, privilege,
     route_to,
 };
 use crate::sweep::engine::Sources;
 use crate::sweep::hosts::{AddrRange, HostSet};
 use crate::sweep::space::Space;
+use crate::time::Instant;
 
 /// Ports that are tried before one is free on every source address.
 const ATTEMPTS: usize = 16;
@@ -47,7 +50,13 @@ pub(super) struct Opened {
     /// Why others are not open.
     pub(super) closed: Vec<(&'static str, String)>,
     /// What arrives.
-    pub(super) ring: Ring,
+    pub(super) collect: Box<dyn Collect>,
+    /// How that is heard: `af_packet`, `xdp` or `xdp_generic`.
+    pub(super) receive: &'static str,
+    /// Nanoseconds of the wall clock at [`Self::opened`].
+    pub(super) unix_ns: u64,
+    /// When all this was opened.
+    pub(super) opened: Instant,
     /// Our ports.
     pub(super) ports: Vec<u16>,
     /// What keeps the kernel quiet.
@@ -191,7 +200,11 @@ impl Ways {
             sources: self.sources.all().into_iter().collect::<BTreeSet<_>>(),
             ports: ports.iter().copied().collect(),
         };
-        let mut ring = Ring::open(&interest).context("cannot open the receive ring")?;
+        let ring = match args.source.receive {
+            ReceiveArg::Ring => Ring::open(&interest),
+            ReceiveArg::Xdp => Ring::for_the_rest(&interest),
+        };
+        let mut ring = ring.context("cannot open the receive ring")?;
         ring.heed(signals);
         if let Some(spare) = self.spare {
             let route = self.routes.iter().find(|route| route.source.is_ipv6() == spare.is_ipv6());
@@ -205,13 +218,39 @@ impl Ways {
             );
             ring.answer_for(spare);
         }
-        let (paths, closed) = self.paths(space, args)?;
+        let opened = clock::now();
+        let unix_ns = ring.unix_ns(opened);
+        let (collect, receive, sending): (Box<dyn Collect>, _, _) = match args.source.receive {
+            ReceiveArg::Ring => (Box::new(ring), "af_packet", None),
+            ReceiveArg::Xdp => {
+                let (hook, sending) = Hook::open(ring, &self.routes[0].interface, &interest)
+                    .map_err(|error| anyhow::anyhow!("--receive xdp: {error}"))?;
+                let name = hook.name();
+                (Box::new(hook), name, Some(sending))
+            }
+        };
+        let (paths, closed) = self.paths(space, args, sending)?;
         let guard = guards.first().map_or(GuardKind::Unneeded, Guard::kind);
-        Ok(Opened { paths, closed, ring, ports, guard, _guards: guards })
+        Ok(Opened {
+            paths,
+            closed,
+            collect,
+            receive,
+            unix_ns,
+            opened,
+            ports,
+            guard,
+            _guards: guards,
+        })
     }
 
     /// The ways out that were asked for and can be had.
-    fn paths(&self, space: &Space, args: &SweepArgs) -> anyhow::Result<super::Doors> {
+    fn paths(
+        &self,
+        space: &Space,
+        args: &SweepArgs,
+        sending: Option<Sending>,
+    ) -> anyhow::Result<super::Doors> {
         let names: &[&str] = match args.source.transmit {
             // A raw socket sends from none but this host's addresses.
             TransmitArg::Auto if self.spare.is_some() => &["af_xdp", "af_packet"],
@@ -223,7 +262,7 @@ impl Ways {
         let routes: Vec<&Route> = self.routes.iter().collect();
         let only = space.ranges().next().filter(|_| space.hosts() == 1).map(|(first, _)| first);
         let demand = Demand { routes: &routes, survey: &self.survey, target: only };
-        let paths = Paths::available(&demand, names)?;
+        let paths = Paths::available(&demand, names, sending)?;
         let closed: Vec<_> = paths.closed().map(|(name, why)| (name, why.to_owned())).collect();
         if paths.is_empty() {
             let why: Vec<String> =

@@ -106,6 +106,14 @@ pub fn ensure_net_raw() -> Result<Privilege, PrivilegeError> {
     if raised { Ok(Privilege::Raised) } else { Err(PrivilegeError::missing_net_raw()) }
 }
 
+/// Puts into effect what loading a program into the kernel needs, as far as it is permitted.
+pub fn raise_for_programs() {
+    for capability in [Capability::CAP_NET_ADMIN, Capability::CAP_BPF] {
+        // What is missing, the kernel will say.
+        let _ = caps::raise(None, CapSet::Effective, capability);
+    }
+}
+
 /// Makes files from now on be opened and renamed as by the owner of the directory that `path` lies in,
 /// where that is not root: to be called before [`drop_all`], by a run that replaces files later. Root
 /// without capabilities could not do it in another user's directory.

@@ -314,6 +314,17 @@ pub(in crate::net) fn ethtool_timestamps(
     })
 }
 
+/// How many queues an interface receives by.
+pub(in crate::net) fn receive_queues(fd: BorrowedFd<'_>, name: &str) -> io::Result<u32> {
+    const ETHTOOL_GCHANNELS: u32 = 0x3c;
+    // `struct ethtool_channels`: command, the most of receiving, sending, other and combined ones, and
+    // then how many there are of each.
+    let mut words = [0; 9];
+    words[0] = ETHTOOL_GCHANNELS;
+    ethtool(fd, name, &mut words)?;
+    Ok(words[5].saturating_add(words[8]))
+}
+
 /// Which packets an interface stamps by its hardware at present: `HWTSTAMP_TX_*` and
 /// `HWTSTAMP_FILTER_*`. Needs no privilege, and changes nothing.
 pub(in crate::net) fn hardware_stamping(fd: BorrowedFd<'_>, name: &str) -> io::Result<(i32, i32)> {

@@ -12,7 +12,7 @@
 //! (hexadecimal), both as strings, for many readers know no integers of 64 bits; `method`
 //! (`half-open`, `full`, `banner`); `passes`; `rate` {`auto`, `per_second`: at most}; `source` {`addrs`,
 //! `ports`}; `interface`; `transmit` (`af_xdp`, `af_packet`, `raw`) and `transmit_choice` (why);
-//! `guard`; `options` {name: value} in which shards must agree; `resumed`; `united` (of how many
+//! `receive` (`af_packet`, `xdp`, `xdp_generic`; absent in reports of 0.1.0 and before); `guard`; `options` {name: value} in which shards must agree; `resumed`; `united` (of how many
 //! reports of shards; absent where it is a run of its own).
 //!
 //! **`target`**, one for each that answered:

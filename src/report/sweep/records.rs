@@ -34,11 +34,18 @@ pub(super) struct Run {
     pub(super) transmit: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) transmit_choice: Option<String>,
+    #[serde(default = "ring")]
+    pub(super) receive: String,
     pub(super) guard: String,
     pub(super) options: BTreeMap<String, String>,
     pub(super) resumed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) united: Option<u32>,
+}
+
+/// How answers were heard in reports from before there was a choice.
+fn ring() -> String {
+    "af_packet".to_owned()
 }
 
 #[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,6 +94,7 @@ impl From<&SweepRun> for Run {
             interface: run.interface.clone(),
             transmit: run.transmit.clone(),
             transmit_choice: run.transmit_choice.clone(),
+            receive: run.receive.clone(),
             guard: run.guard.name().to_owned(),
             options: options.map(|(name, value)| (name.to_string(), value.clone())).collect(),
             resumed: run.resumed,

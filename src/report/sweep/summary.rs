@@ -117,6 +117,9 @@ fn facts(run: &SweepRun, style: &Style) -> Vec<String> {
     facts.push(format!("passes={},", run.passes));
     let choice = run.transmit_choice.as_deref().map(|choice| format!(" ({})", style.safe(choice)));
     facts.push(format!("transmit={}{},", style.safe(&run.transmit), choice.unwrap_or_default()));
+    if run.receive != RING {
+        facts.push(format!("receive={},", style.safe(&run.receive)));
+    }
     facts.push(format!("guard={},", run.guard));
     facts.push(format!("seed={}", run.seed));
     if run.resumed {
@@ -124,6 +127,9 @@ fn facts(run: &SweepRun, style: &Style) -> Vec<String> {
     }
     facts
 }
+
+/// How answers are heard unless something else is asked for.
+const RING: &str = "af_packet";
 
 /// How many of a list are shown.
 const SHOWN: usize = 4;

@@ -27,6 +27,7 @@ pub(super) fn run() -> SweepRun {
         source_ports: vec![40_000, 40_001, 40_002, 40_003],
         interface: "veth0".to_owned(),
         transmit: "af_xdp".to_owned(),
+        receive: "af_packet".to_owned(),
         transmit_choice: Some("measured 310000/s, af_packet 240000/s".to_owned()),
         guard: GuardKind::Filter,
         options: vec![("ttl".into(), "64".to_owned())],

@@ -74,6 +74,14 @@ impl<'a> Ip<'a> {
         self.pseudo(TCP, segment.len()).bytes(segment).is_right()
     }
 
+    /// Whether the checksum field holds the sum of the pseudo-header alone, as a host leaves it to its
+    /// hardware.
+    pub(super) fn is_unfinished(&self, segment: &[u8]) -> bool {
+        let field = segment.get(16..18).and_then(|field| field.first_chunk());
+        let sum = self.pseudo(TCP, segment.len()).folded();
+        field.is_some_and(|field| u16::from_be_bytes(*field) == sum)
+    }
+
     /// Whether the ICMP message's checksum is right.
     pub(super) fn vouches_for_icmp(&self, message: &[u8]) -> bool {
         let start = match self.src {

@@ -206,6 +206,32 @@ fn any_flipped_bit_is_noticed_and_an_unfinished_checksum_vouched_for() {
 }
 
 #[test]
+fn where_nobody_says_a_checksum_is_right_or_that_of_the_pseudo_header() {
+    for ends in ends() {
+        let good = packet(ends, &segment(SYN_ACK, 1));
+        let either =
+            |bytes: &[u8]| examiner(0).examine(bytes, ChecksumTrust::RightOrUnfinished, ECHOES);
+        assert!(matches!(either(&good), Heard::Answer(_)));
+        let ip = if ends.0.is_ipv4() { 20 } else { 40 };
+        // What a host leaves to its hardware: the sum of the addresses, the protocol and the length.
+        let addresses = &good[ip - if ends.0.is_ipv4() { 8 } else { 32 }..ip];
+        let words = addresses.chunks(2).map(|two| u32::from(two[0]) << 8 | u32::from(two[1]));
+        let sum = words.sum::<u32>() + 6 + u32::try_from(good.len() - ip).unwrap();
+        let sum = (sum & 0xffff) + (sum >> 16);
+        let sum = u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap();
+        let mut unfinished = good.clone();
+        unfinished[ip + 16..ip + 18].copy_from_slice(&sum.to_be_bytes());
+        assert!(matches!(either(&unfinished), Heard::Answer(_)), "{}", ends.1);
+        assert_eq!(hear(0, &unfinished), Heard::Rejected(Rejection::Checksum));
+        for (at, mask) in [(ip + 16, 0x55), (ip + 8, 1), (ip + 13, 1)] {
+            let mut bad = good.clone();
+            bad[at] ^= mask;
+            assert_eq!(either(&bad), Heard::Rejected(Rejection::Checksum), "byte {at}");
+        }
+    }
+}
+
+#[test]
 fn padding_is_cut_off_and_every_cut_noticed() {
     for ends in ends() {
         let data = Segment { payload: b"x".to_vec(), ..segment(Flags::ACK, 1) };

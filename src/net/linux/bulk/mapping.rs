@@ -16,6 +16,9 @@ pub(super) struct Mapping {
 
 // SAFETY: the mapping belongs to the process, and nothing but this value leads to it.
 unsafe impl Send for Mapping {}
+// SAFETY: what `&self` gives is an address, whose users say for themselves why nobody else has it, or
+// an atomic.
+unsafe impl Sync for Mapping {}
 
 impl Mapping {
     /// Maps `len` bytes of a socket's memory from `offset` on.

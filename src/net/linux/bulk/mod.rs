@@ -6,6 +6,7 @@
 //! | [`packet`] | sends frames by a packet socket |
 //! | [`raw`] | sends IP packets that the kernel routes |
 //! | [`ring`] | hears what arrives, from memory shared with the kernel |
+//! | [`hook`] | hears what arrives at the interface itself, by an XDP program |
 //! | [`link`] | the header that a frame begins with on the way to a target |
 //! | [`neighbour`] | hardware addresses, by the kernel's own table |
 //! | [`routes`] | whether all targets leave the same way |
@@ -22,6 +23,7 @@
 mod batch;
 pub mod discards;
 pub mod filter;
+pub mod hook;
 pub mod link;
 mod mapping;
 pub mod neighbour;

@@ -7,7 +7,7 @@ use super::link::{Headers, NoFrames, headers};
 use super::packet::PacketPath;
 use super::raw::RawPath;
 use super::routes::Survey;
-use super::xdp::XdpPath;
+use super::xdp::{Sending, XdpPath};
 use crate::net::bulk::Transmit;
 use crate::net::linux::Route;
 use crate::net::linux::privilege::PrivilegeError;
@@ -36,10 +36,15 @@ pub struct Paths {
 impl Paths {
     /// Opens what can be had of `names`, in that order. Where frames are among them, the next
     /// stations' hardware addresses are looked up, which may take seconds when they do not answer.
+    /// AF_XDP sends by `sending` where that is there: its queue has no place for another socket.
     ///
     /// # Errors
     /// `CAP_NET_RAW` is missing.
-    pub fn available(demand: &Demand<'_>, names: &[&str]) -> Result<Self, PrivilegeError> {
+    pub fn available(
+        demand: &Demand<'_>,
+        names: &[&str],
+        mut sending: Option<Sending>,
+    ) -> Result<Self, PrivilegeError> {
         let mut paths = Self::default();
         let wants = |name| names.contains(&name);
         let found = (wants("af_xdp") || wants("af_packet")).then(|| {
@@ -47,7 +52,7 @@ impl Paths {
             headers(demand.routes, demand.target)
         });
         for name in NAMES.into_iter().filter(|name| wants(name)) {
-            match open(name, demand, found.as_ref()) {
+            match open(name, demand, found.as_ref(), &mut sending) {
                 Ok(path) => paths.open.push(path),
                 Err(Closed::Privilege) => return Err(PrivilegeError::missing_net_raw()),
                 Err(Closed::Because(reason)) => paths.closed.push((name, reason)),
@@ -102,6 +107,7 @@ fn open(
     name: &str,
     demand: &Demand<'_>,
     found: Option<&Result<Headers, NoFrames>>,
+    sending: &mut Option<Sending>,
 ) -> Result<Box<dyn Transmit>, Closed> {
     let because = |error: &dyn std::fmt::Display| Closed::Because(error.to_string());
     let refused = |error: io::Error| match error.raw_os_error() {
@@ -116,7 +122,11 @@ fn open(
     };
     let headers = found.as_ref().map_err(|error| because(error))?;
     if name == "af_xdp" {
-        return match XdpPath::open(&route.interface, headers) {
+        let opened = match sending.take() {
+            Some(sending) => XdpPath::with(sending, &route.interface, headers),
+            None => XdpPath::open(&route.interface, headers),
+        };
+        return match opened {
             Ok(path) => Ok(Box::new(path)),
             Err(super::xdp::XdpError::Privilege(_)) => Err(Closed::Privilege),
             Err(error) => Err(because(&error)),

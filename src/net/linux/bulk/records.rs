@@ -73,7 +73,7 @@ fn half(bytes: &[u8], at: usize) -> Option<u16> {
 
 /// A packet as long as its header says. What Ethernet has filled it up with to 60 bytes goes; what
 /// contradicts itself is for others to judge.
-fn without_padding(bytes: &[u8]) -> &[u8] {
+pub(super) fn without_padding(bytes: &[u8]) -> &[u8] {
     let long = |at: usize| Some(usize::from(u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?)));
     let length = match bytes.first().map(|byte| byte >> 4) {
         Some(4) => long(2),

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 
@@ -32,6 +32,8 @@ const BLOCK: usize = 128 << 10;
 /// Blocks of the ring, 16 MB: at a million packets a second a tenth of a second, at low rates as
 /// many answers as come within half a second, each in a block of its own.
 const BLOCKS: [usize; 3] = [128, 32, 8];
+/// Of a ring that hears only what is left over: 2 MB.
+const FEW: [usize; 2] = [16, 4];
 /// Milliseconds after which the kernel hands a block over that is not full: the delay of an answer
 /// at low rates, which its stamp does not have.
 const RETIRE: u32 = 4;
@@ -82,6 +84,19 @@ impl Ring {
     /// # Errors
     /// The kernel refuses the socket, one of its options, or the memory.
     pub fn open(interest: &Interest) -> io::Result<Self> {
+        Self::of(interest, &BLOCKS)
+    }
+
+    /// Opens a ring for what something in front of it leaves over. Needs `CAP_NET_RAW`.
+    ///
+    /// # Errors
+    /// As for [`Self::open`].
+    pub fn for_the_rest(interest: &Interest) -> io::Result<Self> {
+        Self::of(interest, &FEW)
+    }
+
+    /// Opens a ring of the first number of blocks that there is memory for.
+    fn of(interest: &Interest, blocks: &[usize]) -> io::Result<Self> {
         let socket = Socket::new(Domain::PACKET, Type::DGRAM, None)?;
         let fd = socket.as_fd();
         let mut interfaces = interest.interfaces.clone();
@@ -94,7 +109,7 @@ impl Ring {
         socket.attach_filter(&program)?;
         sys::set_option(fd, libc::SOL_PACKET, libc::PACKET_VERSION, VERSION)?;
         let mut result = Err(io::Error::from_raw_os_error(libc::ENOMEM));
-        for count in BLOCKS {
+        for &count in blocks {
             result = request(&socket, count).map(|()| count);
             if !matches!(&result, Err(error) if error.raw_os_error() == Some(libc::ENOMEM)) {
                 break;
@@ -152,8 +167,8 @@ impl Ring {
         packets
     }
 
-    /// Waits for a packet, for `left` at the longest; says what else there was.
-    fn wait(&mut self, left: TimeSpec) -> io::Result<Option<Wake>> {
+    /// Waits for a packet, or for one of `others`, for `left` at the longest; says what else there was.
+    fn wait(&mut self, left: TimeSpec, others: &[BorrowedFd<'_>]) -> io::Result<Option<Wake>> {
         let mut set = vec![
             PollFd::new(self.socket.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.called.as_fd(), PollFlags::POLLIN),
@@ -162,6 +177,7 @@ impl Ring {
             set.push(PollFd::new(signals.as_fd(), PollFlags::POLLIN));
         }
         set.extend(self.spares.iter().map(|it| PollFd::new(it.as_fd(), PollFlags::POLLIN)));
+        set.extend(others.iter().map(|it| PollFd::new(*it, PollFlags::POLLIN)));
         match ppoll(&mut set, Some(left), None) {
             Ok(0) | Err(Errno::EINTR) => return Ok(None),
             Ok(_) => {}
@@ -170,6 +186,7 @@ impl Ring {
         let failed = PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL;
         let events = |at: usize| set[at].revents().unwrap_or(PollFlags::empty());
         let (failed, called) = (events(0).intersects(failed), !events(1).is_empty());
+        let other = (set.len() - others.len()..set.len()).any(|at| !events(at).is_empty());
         if failed && let Some(error) = self.socket.take_error()? {
             return Err(error);
         }
@@ -187,7 +204,7 @@ impl Ring {
             while self.called.recv(&mut [0; 8]).is_ok() {}
             return Ok(Some(Wake::Called));
         }
-        Ok(None)
+        Ok(other.then_some(Wake::Packets))
     }
 }
 
@@ -215,10 +232,12 @@ fn check_clock(map: &mut ClockMap, step: &mut Option<Step>) -> Instant {
     Instant::from_nanos(sample.before)
 }
 
-impl Collect for Ring {
-    fn collect(
+impl Ring {
+    /// As [`Collect::collect`]; what arrives at one of `others` ends the wait, too, and is left there.
+    pub(super) fn gather(
         &mut self,
         until: Instant,
+        others: &[BorrowedFd<'_>],
         each: &mut dyn FnMut(Packet<'_>),
     ) -> io::Result<Collected> {
         let mut step = None;
@@ -226,7 +245,7 @@ impl Collect for Ring {
             let packets = self.drain(&mut step, each);
             let now = clock::now();
             let left = if packets > 0 { std::time::Duration::ZERO } else { until.since(now) };
-            if let Some(wake) = self.wait(TimeSpec::from_duration(left))? {
+            if let Some(wake) = self.wait(TimeSpec::from_duration(left), others)? {
                 return Ok(Collected { packets, wake, step });
             }
             if packets > 0 {
@@ -238,6 +257,16 @@ impl Collect for Ring {
                 return Ok(Collected { packets, wake: Wake::Deadline, step });
             }
         }
+    }
+}
+
+impl Collect for Ring {
+    fn collect(
+        &mut self,
+        until: Instant,
+        each: &mut dyn FnMut(Packet<'_>),
+    ) -> io::Result<Collected> {
+        self.gather(until, &[], each)
     }
 
     fn drops(&mut self) -> io::Result<u64> {

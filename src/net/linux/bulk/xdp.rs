@@ -12,7 +12,7 @@ use nix::sys::time::TimeSpec;
 
 use super::link::{Headers, offset};
 use super::refusal::{conclude, refusal};
-use super::xsk::{Failure, Step, Xsk};
+use super::xsk::{self, Failure, Frames, Receiver, Sender, Step};
 use crate::net::SendTrouble;
 use crate::net::bulk::{Flushed, Refusal, Transmit};
 use crate::net::linux::privilege::PrivilegeError;
@@ -58,9 +58,13 @@ pub enum XdpError {
     },
 }
 
+/// The sending half of an AF_XDP socket whose other half is used for something else.
+#[derive(Debug)]
+pub struct Sending(pub(super) Sender);
+
 /// The way of frames through AF_XDP.
 pub struct XdpPath {
-    socket: Xsk,
+    socket: Sender,
     /// The frame that the caller is writing.
     open: Option<u32>,
     headers: Headers,
@@ -76,27 +80,29 @@ impl XdpPath {
         if headers.are_empty() {
             return Err(XdpError::NoHeader(interface.name.clone()));
         }
-        let mut frames = FRAMES.into_iter();
-        let mut size = frames.next();
-        let deadline = clock::now() + PATIENCE;
-        while let Some(count) = size {
-            let error = match Xsk::open(interface.index, 0, count) {
-                Ok(socket) => {
-                    let (headers, interface) = (headers.clone(), interface.clone());
-                    return Ok(Self { socket, open: None, headers, interface });
-                }
-                Err(failure) => explain(failure, &interface.name),
-            };
-            match error {
-                XdpError::Memory => size = frames.next(),
-                XdpError::Busy(_) if clock::now() < deadline => {
-                    // A signal only shortens the pause.
-                    let _ = ppoll(&mut [], Some(TimeSpec::from_duration(PAUSE)), None);
-                }
-                error => return Err(error),
+        for to_send in FRAMES {
+            match open_patiently(interface, 0, Frames { to_send, to_receive: 0 }) {
+                Ok((Some(socket), _)) => return Self::with(Sending(socket), interface, headers),
+                Ok((None, _)) | Err(XdpError::Memory) => {}
+                Err(error) => return Err(error),
             }
         }
         Err(XdpError::Memory)
+    }
+
+    /// The way out by a socket that is open already.
+    ///
+    /// # Errors
+    /// [`XdpError::NoHeader`].
+    pub fn with(
+        Sending(socket): Sending,
+        interface: &Interface,
+        headers: &Headers,
+    ) -> Result<Self, XdpError> {
+        if headers.are_empty() {
+            return Err(XdpError::NoHeader(interface.name.clone()));
+        }
+        Ok(Self { socket, open: None, headers: headers.clone(), interface: interface.clone() })
     }
 
     /// What the kernel's answer means, when it has taken nothing or not all.
@@ -117,6 +123,24 @@ impl XdpPath {
             }
             Some(libc::EBUSY) => Ok(Flushed { sent, refused: Some(full(true)) }),
             _ => conclude(sent, refusal(error, &[], &self.interface.name)),
+        }
+    }
+}
+
+/// Opens a socket at a queue, which may be somebody's for a moment still.
+pub(super) fn open_patiently(
+    interface: &Interface,
+    queue: u32,
+    frames: Frames,
+) -> Result<(Option<Sender>, Option<Receiver>), XdpError> {
+    let deadline = clock::now() + PATIENCE;
+    loop {
+        match xsk::open(interface.index, queue, frames).map_err(|it| explain(it, &interface.name)) {
+            Err(XdpError::Busy(_)) if clock::now() < deadline => {
+                // A signal only shortens the pause.
+                let _ = ppoll(&mut [], Some(TimeSpec::from_duration(PAUSE)), None);
+            }
+            result => return result,
         }
     }
 }

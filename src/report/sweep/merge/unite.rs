@@ -37,6 +37,7 @@ pub(super) fn run(facts: &[Facts]) -> Option<SweepRun> {
         interface: either(all().map(|run| run.interface.as_str())),
         transmit: either(all().map(|run| run.transmit.as_str())),
         transmit_choice: None,
+        receive: either(all().map(|run| run.receive.as_str())),
         guard: guards.into_iter().find(|guard| guard.name() == first.guard)?,
         options: options.map(|(name, value)| (name.clone().into(), value.clone())).collect(),
         resumed: facts.iter().any(|one| one.continued),
