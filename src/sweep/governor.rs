@@ -10,7 +10,8 @@
 //! less than one epoch in a thousand is called lossy falsely. It is clean when a drop that matters
 //! would have stood out by 5 standard errors (nine of ten such drops are seen at 3.72) and did not: a
 //! half while the rate is doubled, 8 % in the search. Answers to a SYN are counted for `grace` only: a
-//! peer's retransmission of its SYN-ACK must not hide that the first was lost. What the kernel tells
+//! peer's retransmission of its SYN-ACK must not hide that the first was lost. Where all answers come
+//! soon, four times as long as the slowest of them is enough. What the kernel tells
 //! (our receive ring overflowed, a frame was refused, ICMP source quench) is lossy at once.
 //!
 //! **The search.** Double while clean. At the first loss, measure the share anew at a quarter of that
@@ -31,8 +32,13 @@ use crate::time::{Instant, nanos_of};
 const BUCKET: u64 = 50_000_000;
 /// Buckets after a change of the rate that belong to neither.
 const SETTLE: u64 = 2;
-/// Buckets of an epoch at least: a queue on the way must have had the time to fill.
+/// Buckets of an epoch at least: a queue on the way must have had the time to fill. While doubling less
+/// will do: what is overlooked, the next epoch shows.
 const LEAST: u64 = 10;
+const LEAST_DOUBLING: u64 = 4;
+/// How often as long as the slowest answer so far is waited for an answer, and what is added.
+const PATIENCE: u32 = 4;
+const SLACK: Duration = Duration::from_millis(50);
 /// Standard errors of a drop that is an alarm.
 const ALARM: f64 = 3.72;
 /// Standard errors that a drop must be worth before its absence means anything.
@@ -66,7 +72,7 @@ pub struct Bounds {
     pub least: u64,
     /// The highest rate to try: what the transmit path can do.
     pub most: u64,
-    /// How long an answer may take to be counted; below 1 s (see the [module](self)).
+    /// How long an answer may take at most to be counted; below 1 s (see the [module](self)).
     pub grace: Duration,
 }
 
@@ -134,6 +140,8 @@ pub struct Governor {
     /// Expected answers at the next look.
     look: f64,
     trouble: bool,
+    /// The longest that an answer took which was no repetition.
+    slowest: Option<Duration>,
     /// Sent and answered by bucket, of those that are not ripe; the number of the first.
     buckets: VecDeque<Sample>,
     first: u64,
@@ -159,6 +167,7 @@ impl Governor {
             ripe: 0,
             look: FIRST_LOOK,
             trouble: false,
+            slowest: None,
             buckets: VecDeque::new(),
             first: bucket_of(now),
             rested: 0,
@@ -177,14 +186,18 @@ impl Governor {
         }
     }
 
-    /// A first answer came for a SYN of the first pass that had left at `sent_at`.
-    pub fn answered(&mut self, sent_at: Instant) {
+    /// A first answer came at `now` for a SYN of the first pass that had left at `sent_at`.
+    pub fn answered(&mut self, sent_at: Instant, now: Instant) {
         let number = bucket_of(sent_at);
         // Not one that is yet to be sent, whatever an echo says.
         if number < self.first + self.buckets.len() as u64
             && let Some(bucket) = self.bucket(number)
         {
             bucket.answered += 1.0;
+            let took = now.since(sent_at);
+            if took < self.bounds.grace {
+                self.slowest = self.slowest.max(Some(took));
+            }
         }
     }
 
@@ -226,7 +239,9 @@ impl Governor {
 
     /// Counts the buckets whose answers had their time.
     fn ripen(&mut self, now: Instant) {
-        let ripe = bucket_of(now.saturating_sub(self.bounds.grace));
+        let soon = self.slowest.map(|slowest| slowest.saturating_mul(PATIENCE) + SLACK);
+        let grace = soon.map_or(self.bounds.grace, |soon| soon.min(self.bounds.grace));
+        let ripe = bucket_of(now.saturating_sub(grace));
         while self.first < ripe {
             let Some(sample) = self.buckets.pop_front() else {
                 self.first = ripe;
@@ -248,7 +263,8 @@ impl Governor {
         let measuring = self.base.sent == 0.0 || self.phase == Phase::Measuring;
         let drop =
             if self.base.sent == 0.0 || self.phase == Phase::Doubling { COARSE } else { FINE };
-        if self.ripe < LEAST {
+        let least = if self.phase == Phase::Doubling { LEAST_DOUBLING } else { LEAST };
+        if self.ripe < least {
             return None;
         }
         if measuring {

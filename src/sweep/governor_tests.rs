@@ -55,7 +55,11 @@ impl Link {
     }
 
     fn run(&mut self, governor: &mut Governor, seconds: u64) {
-        let end = self.now + seconds * 1_000_000_000;
+        self.run_for(governor, seconds * 1_000_000_000);
+    }
+
+    fn run_for(&mut self, governor: &mut Governor, nanos: u64) {
+        let end = self.now + nanos;
         let mut owed = 0.0;
         while self.now < end {
             let now = Instant::from_nanos(self.now);
@@ -74,7 +78,7 @@ impl Link {
                     break;
                 }
                 self.coming.pop_front();
-                (0..answers).for_each(|_| governor.answered(sent_at));
+                (0..answers).for_each(|_| governor.answered(sent_at, now));
             }
             self.now += STEP;
         }
@@ -128,6 +132,19 @@ fn it_settles_just_below_what_the_link_carries_whatever_the_share_of_answers() {
         let more = (link.lost - lost) / link.sent;
         assert!(more < 0.02, "{more} lost while holding {rate}");
     }
+}
+
+#[test]
+fn where_answers_come_soon_a_step_is_short() {
+    // From 10,000 to 640,000 a second in six steps, and no waiting for what does not come.
+    let mut link = Link::new(1e12, 1.0, 3);
+    let mut governor = governor(&link);
+    let start = link.now;
+    while governor.rate(Instant::from_nanos(link.now)) < 640_000 {
+        link.run_for(&mut governor, STEP);
+    }
+    let took = Duration::from_nanos(link.now - start);
+    assert!(took < Duration::from_millis(3600), "{took:?}");
 }
 
 #[test]
@@ -199,7 +216,7 @@ fn what_the_kernel_tells_counts_at_once_and_silence_tells_nothing() {
     governor.sent(5, at(3_700_000));
     assert_eq!(governor.rate(at(3_700_001)), 5000);
     // Echoes of a time to come are not believed.
-    governor.answered(at(9_000_000));
+    governor.answered(at(9_000_000), at(3_700_001));
     assert!(governor.buckets.len() < 20);
     // Down to the least, and no further.
     for round in 1..100 {

@@ -260,7 +260,7 @@ impl<'a, S: SweepSink> Listener<'a, S> {
     /// Tells the governor of a first answer.
     fn govern(&mut self, pass: u8, rtt: Option<SweepRtt>, at: Instant) {
         if let (Some(governor), 1, Some(rtt)) = (&mut self.governor, pass, rtt) {
-            governor.answered(at.saturating_sub(Duration::from_nanos(rtt.nanos)));
+            governor.answered(at.saturating_sub(Duration::from_nanos(rtt.nanos)), at);
         }
     }
 
