@@ -42,7 +42,7 @@ def ours(binary: str, name: str, *more: str) -> Scanner:
                 if row["outcome"] == "closed":
                     yield row["addr"], int(row["port"])
 
-    return Scanner(name, command, heard, [binary, "--version"], ours=True, file=file)
+    return Scanner(name, command, heard, [binary, "--version"], ours=True, hook="--receive" in more, file=file)
 
 
 def masscan() -> Scanner:
@@ -107,7 +107,6 @@ def everything(binary: str) -> list[Scanner]:
             ours(binary, "shakedown --full --transmit xdp", "--transmit", "xdp"),
             ours(binary, "shakedown --full --transmit packet", "--transmit", "packet"),
             ours(binary, "shakedown --full --receive xdp", "--receive", "xdp"),
-            ours(binary, "shakedown --full --receive xdp --transmit xdp", "--receive", "xdp", "--transmit", "xdp"),
             masscan(), nmap(), epoll(2, 100), epoll(2, 1000), wrk()]
 
 
