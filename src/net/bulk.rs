@@ -113,6 +113,8 @@ pub struct Collected {
     pub wake: Wake,
     /// A step of the wall clock that was noticed.
     pub step: Option<Step>,
+    /// Whether so much waits still that some may soon be dropped.
+    pub behind: bool,
 }
 
 /// Hears what arrives for us.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::tally::Tally;
+use super::tally::{HostLosses, Tally};
 use crate::event::{SweepAccount, SweepEnd, SweepLoss, SweepMethod, SweepPass};
 use crate::net::SendTrouble;
 use crate::sweep::account::Account;
@@ -16,11 +16,7 @@ pub(super) struct Facts<'a> {
     pub(super) tally: &'a Tally,
     pub(super) loss: &'a Loss,
     pub(super) method: SweepMethod,
-    pub(super) troubles: BTreeMap<SendTrouble, u64>,
-    pub(super) refused: u64,
-    pub(super) drops: u64,
-    pub(super) discarded: u64,
-    pub(super) mended: u64,
+    pub(super) host: HostLosses,
     pub(super) elapsed: Duration,
     pub(super) sending: Option<Duration>,
     pub(super) interrupted: bool,
@@ -33,11 +29,7 @@ pub(super) fn of(facts: &Facts<'_>) -> SweepEnd {
     let mut rejected: Vec<(Cow<'static, str>, u64)> =
         tally.rejected.iter().map(|(why, count)| (why.clone().into(), *count)).collect();
     rejected.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
-    let mut troubles: Vec<(Cow<'static, str>, u64)> =
-        facts.troubles.iter().map(|(trouble, count)| (word(*trouble).into(), *count)).collect();
-    if facts.refused > 0 {
-        troubles.push(("refused".into(), facts.refused));
-    }
+    let troubles = facts.host.troubles.iter().map(|(why, count)| (why.clone().into(), *count));
     SweepEnd {
         account: SweepAccount {
             open: account.answered(),
@@ -56,10 +48,10 @@ pub(super) fn of(facts: &Facts<'_>) -> SweepEnd {
         rejected,
         duplicates: account.duplicates,
         late: account.late,
-        drops: facts.drops,
-        discarded: facts.discarded,
-        mended: facts.mended,
-        send_troubles: troubles,
+        drops: facts.host.drops,
+        discarded: facts.host.discarded,
+        mended: facts.host.mended,
+        send_troubles: troubles.collect(),
         loss: loss(facts.loss),
         loss_back: facts.loss.way_back().map(share),
         rtt: None,
@@ -78,6 +70,16 @@ pub(super) fn loss(loss: &Loss) -> Option<SweepLoss> {
 fn share(estimate: Estimate) -> SweepLoss {
     let ppm = |share: f64| (share * 1e6).round().clamp(0.0, 1e6) as u32;
     SweepLoss { ppm: ppm(estimate.value), error_ppm: ppm(estimate.error) }
+}
+
+/// Frames that the kernel would not take for a while or at all, by the reason.
+pub(super) fn troubles(
+    passing: &BTreeMap<SendTrouble, u64>,
+    refused: u64,
+) -> BTreeMap<String, u64> {
+    let passing = passing.iter().map(|(trouble, count)| (word(*trouble), *count));
+    let lasting = Some(("refused", refused)).filter(|(_, count)| *count > 0);
+    passing.chain(lasting).map(|(why, count)| (why.to_owned(), count)).collect()
 }
 
 const fn word(trouble: SendTrouble) -> &'static str {

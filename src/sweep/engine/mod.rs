@@ -33,7 +33,7 @@ use listener::Listener;
 pub use mission::{Mission, Sources};
 use sender::Sender;
 use shared::{Books, Shared};
-pub use tally::Tally;
+pub use tally::{HostLosses, Tally};
 pub use track::Track;
 
 use super::governor::{Bounds, Governor};
@@ -167,6 +167,7 @@ pub fn sweep<S: SweepSink>(
         keeper: parts.keeper,
         reader_gone: parts.reader_gone,
         interrupted: false,
+        behind: false,
         cut: false,
         drops: 0,
         next_flush: start,
@@ -239,6 +240,8 @@ struct Work<'a, 's, S> {
     keeper: Option<&'a mut dyn Keeper>,
     reader_gone: &'a dyn Fn() -> bool,
     interrupted: bool,
+    /// Whether more arrives than is taken in.
+    behind: bool,
     /// No more SYNs: by the user, the deadline, or because nobody reads.
     cut: bool,
     drops: u64,
@@ -277,6 +280,7 @@ impl<S: SweepSink> Work<'_, '_, S> {
             self.listener.ask();
             let now = (self.now)();
             self.shared.beat(now);
+            self.behind = collected.behind;
             match collected.wake {
                 Wake::Interrupted => {
                     self.interrupted = true;
@@ -320,7 +324,7 @@ impl<S: SweepSink> Work<'_, '_, S> {
         }
         self.listener.wait_no_longer(now)?;
         self.listener.ask();
-        self.shared.hold(self.listener.flights.is_full());
+        self.shared.hold(self.behind || self.listener.flights.is_full());
         self.govern(now)?;
         if now >= self.next_progress {
             self.next_progress = now + PROGRESS;
@@ -384,10 +388,26 @@ impl<S: SweepSink> Work<'_, '_, S> {
     /// Keeps how far it has come, once all that was told is written.
     fn keep(&mut self, now: Instant, finished: bool) -> io::Result<()> {
         self.next_checkpoint = now + CHECKPOINT;
-        let Some(keeper) = &mut self.keeper else { return Ok(()) };
+        if self.keeper.is_none() {
+            return Ok(());
+        }
         self.listener.sink.flush()?;
+        self.drops = self.collect.drops()?;
+        let host = self.host();
         let held = self.shared.books().ledger.held();
-        keeper.keep(held, &self.listener.tally, finished)
+        let tally = Tally { host, ..self.listener.tally.clone() };
+        self.keeper.as_mut().map_or(Ok(()), |keeper| keeper.keep(held, &tally, finished))
+    }
+
+    /// What this host has lost, in earlier parts of the sweep too.
+    fn host(&self) -> HostLosses {
+        let now = HostLosses {
+            drops: self.drops,
+            discarded: self.shared.discarded_so_far(),
+            mended: self.shared.books().ledger.mended(),
+            troubles: ending::troubles(&self.shared.troubles(), self.shared.refused().0),
+        };
+        now.and(&self.listener.tally.host)
     }
 
     fn progress(&mut self, now: Instant) -> io::Result<()> {
@@ -473,20 +493,13 @@ impl<S: SweepSink> Work<'_, '_, S> {
     /// The last words.
     fn conclude(mut self) -> io::Result<SweepEnd> {
         self.drops = self.collect.drops()?;
-        let (account, mended) = {
-            let books = self.shared.books();
-            (books.ledger.account(), books.ledger.mended())
-        };
+        let account = self.shared.books().ledger.account();
         let end = ending::of(&ending::Facts {
             account,
             tally: &self.listener.tally,
             loss: &self.listener.loss,
             method: self.listener.method(),
-            troubles: self.shared.troubles(),
-            refused: self.shared.refused().0,
-            drops: self.drops,
-            discarded: self.shared.discarded_so_far(),
-            mended,
+            host: self.host(),
             elapsed: self.before + (self.now)().since(self.start),
             sending: self.shared.sending(),
             interrupted: self.interrupted,

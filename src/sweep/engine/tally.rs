@@ -26,6 +26,36 @@ pub struct Tally {
     pub reset: u64,
     /// With a banner.
     pub banners: u64,
+    /// What this host lost before this process went on with the sweep.
+    #[serde(default)]
+    pub host: HostLosses,
+}
+
+/// What this host lost itself, and what it did about that.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct HostLosses {
+    /// Packets that came faster than they were fetched.
+    pub drops: u64,
+    /// Frames that the interface took and dropped without a word.
+    pub discarded: u64,
+    /// SYNs that were sent again for it.
+    pub mended: u64,
+    /// Frames that the kernel would not take, by the reason.
+    pub troubles: BTreeMap<String, u64>,
+}
+
+impl HostLosses {
+    /// These and those.
+    #[must_use]
+    pub fn and(mut self, more: &Self) -> Self {
+        self.drops += more.drops;
+        self.discarded += more.discarded;
+        self.mended += more.mended;
+        for (why, count) in &more.troubles {
+            *self.troubles.entry(why.clone()).or_default() += count;
+        }
+        self
+    }
 }
 
 impl Tally {
@@ -66,5 +96,35 @@ impl Tally {
             reset: self.reset,
             banners: self.banners,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_this_host_lost_is_added_up_over_the_parts_of_a_sweep() {
+        let part = |drops, why: &str| HostLosses {
+            drops,
+            discarded: 2,
+            mended: 1,
+            troubles: [(why.to_owned(), 5)].into(),
+        };
+        let kept = Tally { host: part(7, "queue-full"), ..Tally::default() };
+        let text = serde_json::to_string(&kept).unwrap();
+        let read: Tally = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, kept);
+        let all = part(1, "queue-full").and(&read.host).and(&part(0, "no-route"));
+        assert_eq!((all.drops, all.discarded, all.mended), (8, 6, 3));
+        assert_eq!(
+            all.troubles,
+            [("no-route".to_owned(), 5), ("queue-full".to_owned(), 10)].into()
+        );
+        // A file from before this was kept.
+        let mut old: serde_json::Value = serde_json::from_str(&text).unwrap();
+        old.as_object_mut().unwrap().remove("host");
+        let old: Tally = serde_json::from_value(old).unwrap();
+        assert_eq!(old.host, HostLosses::default());
     }
 }

@@ -246,15 +246,15 @@ impl Ring {
             let now = clock::now();
             let left = if packets > 0 { std::time::Duration::ZERO } else { until.since(now) };
             if let Some(wake) = self.wait(TimeSpec::from_duration(left), others)? {
-                return Ok(Collected { packets, wake, step });
+                return Ok(Collected { packets, wake, step, behind: false });
             }
             if packets > 0 {
-                return Ok(Collected { packets, wake: Wake::Packets, step });
+                return Ok(Collected { packets, wake: Wake::Packets, step, behind: false });
             }
             if now >= until && self.blocks.ready().is_none() {
                 // While there is time: the oftener, the surer a step's place.
                 check_clock(&mut self.map, &mut step);
-                return Ok(Collected { packets, wake: Wake::Deadline, step });
+                return Ok(Collected { packets, wake: Wake::Deadline, step, behind: false });
             }
         }
     }

@@ -31,6 +31,8 @@ const QUEUES: u32 = FRAMES / LEAST;
 const TO_SEND: u32 = 1_024;
 /// Bytes of a frame that the kernel keeps free in front of the packet.
 const HEADROOM: u32 = 256;
+/// Packets of a queue that are handed over at once: whoever has them is to answer them soon.
+const MOST: u32 = 1_024;
 /// How long what arrives may wait for us while more arrives: to be woken for each packet would cost more
 /// than the packet.
 const NAP: Duration = Duration::from_micros(500);
@@ -174,13 +176,14 @@ impl Collect for Hook {
         each: &mut dyn FnMut(Packet<'_>),
     ) -> io::Result<Collected> {
         loop {
-            let mut packets = 0;
+            let (mut packets, mut behind) = (0, false);
             for receiver in &mut self.receivers {
-                packets += receiver.drain(&mut |frame| {
+                packets += receiver.drain(MOST, &mut |frame| {
                     if let Some(packet) = packet(frame) {
                         each(packet);
                     }
                 })?;
+                behind |= receiver.is_behind()?;
             }
             let now = clock::now();
             if packets > 0 {
@@ -196,6 +199,7 @@ impl Collect for Hook {
             };
             let mut rest = self.ring.gather(deadline, fds, each)?;
             rest.packets += packets;
+            rest.behind = behind;
             if rest.packets > 0 && rest.wake == Wake::Deadline {
                 rest.wake = Wake::Packets;
             }

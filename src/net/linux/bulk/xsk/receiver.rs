@@ -58,13 +58,17 @@ impl Receiver {
         Ok(())
     }
 
-    /// Hands over each frame that has arrived, at most a ring full; gives how many.
+    /// Hands over each frame that has arrived, `most` at most; gives how many.
     ///
     /// # Errors
     /// The kernel names a place outside of its own memory, which it never does.
-    pub(in super::super) fn drain(&mut self, each: &mut dyn FnMut(&[u8])) -> io::Result<usize> {
+    pub(in super::super) fn drain(
+        &mut self,
+        most: u32,
+        each: &mut dyn FnMut(&[u8]),
+    ) -> io::Result<usize> {
         let mut packets = 0;
-        while packets < self.rx.entries {
+        while packets < most {
             let ready = self.rx.producer()?.load(Ordering::Acquire).wrapping_sub(self.rx.next);
             if ready == 0 {
                 break;
@@ -87,6 +91,15 @@ impl Receiver {
             self.show()?;
         }
         offset(packets)
+    }
+
+    /// Whether a quarter of the frames or more wait for us.
+    ///
+    /// # Errors
+    /// As for [`Self::drain`].
+    pub(in super::super) fn is_behind(&self) -> io::Result<bool> {
+        let ready = self.rx.producer()?.load(Ordering::Acquire).wrapping_sub(self.rx.next);
+        Ok(ready >= self.rx.entries / 4)
     }
 
     /// Packets that were lost because there was no frame or no room, or because they were too long.
