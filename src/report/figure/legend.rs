@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::Scale;
 use super::draw::bar;
 use super::place::{GapKind, Placed};
-use super::scene::{Fate, Kind, Scene, Shown};
+use super::scene::{Fate, Kind, MINUS, Scene, Shown};
 use super::story::Story;
 use super::style::{COLUMN, MARGIN, WIDTH};
 use crate::tcp::state::State;
@@ -24,6 +24,7 @@ enum Sample {
     Axis(&'static str),
     Zigzag,
     Tilde,
+    Minus,
 }
 
 /// Draws the legend from `top` on, and gives the height of the picture.
@@ -72,6 +73,11 @@ fn entries(
         (fate(&[Fate::Unanswered]), Sample::Question, "it or its answer was lost"),
         (fate(&[Fate::Lost, Fate::Stopped]), Sample::Cross, "lost, held back or rejected"),
         (story.half_rtt.is_some(), Sample::Tilde, "estimated by half the shortest round trip"),
+        (
+            scene.points.iter().any(|point| point.at < 0 && point.time.is_some()),
+            Sample::Minus,
+            "before the first segment came here, from when on times count",
+        ),
         (to_scale && gap(GapKind::ToScale), Sample::Axis(""), "to scale"),
         (
             to_scale && gap(GapKind::Stretched),
@@ -116,8 +122,9 @@ impl Sample {
                 x + 12.0,
                 middle - 8.0
             ),
-            Self::Tilde => {
-                writeln!(out, "<text x=\"{:.1}\" y=\"{y:.1}\">~</text>", x + 12.0)
+            Self::Tilde | Self::Minus => {
+                let mark = if matches!(self, Self::Tilde) { '~' } else { MINUS };
+                writeln!(out, "<text x=\"{:.1}\" y=\"{y:.1}\">{mark}</text>", x + 12.0)
             }
         };
     }
