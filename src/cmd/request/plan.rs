@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail, ensure};
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderName, HeaderValue, Method, Uri, header};
 
-use crate::cli::{HttpArg, RequestArgs};
+use crate::cli::{HttpArg, RequestArgs, value};
 use crate::cmd::data::MAX_PAYLOAD;
 use crate::cmd::line::escaped;
 use crate::cmd::target::{Services, Target};
@@ -57,6 +57,11 @@ impl Plan {
         let [first, others @ ..] = urls.as_slice() else { bail!("there is nothing to ask for") };
         let server = |uri: &Uri| (uri.scheme().cloned(), uri.host().map(str::to_owned), port(uri));
         if let Some(other) = others.iter().find(|other| server(other) != server(first)) {
+            // `--idle 5s`: the duration is taken for another URL.
+            let word = args.urls.iter().find(|text| value::duration(text).is_ok());
+            if let (Some(word), true) = (word, args.http.idle.is_some()) {
+                bail!("'{word}' is taken for a URL: write --idle={word}");
+            }
             bail!(
                 "'{}' and '{}' are of two servers: ask one at a time",
                 escaped(&first.to_string()),
@@ -312,6 +317,15 @@ mod tests {
         let form = "application/x-www-form-urlencoded";
         let headers = &plan.asks[0].headers;
         assert!(headers.iter().any(|(name, value)| name == header::CONTENT_TYPE && value == form));
+    }
+
+    #[test]
+    fn a_duration_that_strayed_from_its_option_is_recognised() {
+        assert_eq!(
+            refusal(&["http://a/", "--idle", "5s"]),
+            "'5s' is taken for a URL: write --idle=5s"
+        );
+        assert!(plan(&["http://a/", "--idle=5s"]).is_ok());
     }
 
     /// What is left out or mistyped is told by one line that shows a whole URL.
