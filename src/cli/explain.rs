@@ -18,6 +18,10 @@ pub struct ExplainTermArgs {
     #[arg(long, value_name = "LANG", hide_possible_values = true, help_heading = "Output")]
     pub lang: Option<LangArg>,
 
+    /// Print JSON Lines: one object for each term
+    #[arg(short, long, help_heading = "Output")]
+    pub json: bool,
+
     #[command(flatten)]
     #[allow(missing_docs)]
     pub color: ColorArgs,

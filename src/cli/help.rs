@@ -397,8 +397,9 @@ Examples:
   shakedown explain segment --lang zh
   # a check of the battery
   shakedown explain fin-hole
-  # everything that can be explained
+  # everything that can be explained; for a program
   shakedown explain
+  shakedown explain time-wait --json
 
 Language:
   That of the locale (LC_ALL, LC_MESSAGES, LANG): Chinese where it begins with

@@ -9,6 +9,7 @@ use crate::check;
 use crate::cli::ExplainTermArgs;
 use crate::cli::shared::{ExplainArgs, LangArg, OutputArgs};
 use crate::event::CheckInfo;
+use crate::report::check::json_list;
 use crate::report::explain::{self, Lang};
 
 /// Explains a term, or lists them all.
@@ -21,20 +22,26 @@ pub(super) fn run(args: &ExplainTermArgs, environment: &Environment) -> anyhow::
         session::style(&OutputArgs { color: args.color, ..OutputArgs::default() }, environment);
     let checks: Vec<&'static CheckInfo> =
         check::all().into_iter().map(|check| &check.info).collect();
-    let text = if args.term.is_empty() {
-        explain::list(&checks, lang, &style)
+    let bytes = if args.term.is_empty() {
+        if args.json {
+            [explain::list_json(lang)?, json_list(&checks)?].concat()
+        } else {
+            explain::list(&checks, lang, &style).into_bytes()
+        }
     } else {
         let name = args.term.join(" ");
         let ids: Vec<&str> = checks.iter().map(|info| info.id).collect();
         let check = explain::find_among(&name, &ids)
             .and_then(|id| checks.iter().find(|info| info.id == id));
         match (explain::find(&name), check) {
-            (Some(term), _) => explain::term_page(&term, lang, &style),
-            (None, Some(info)) => explain::check_page(info, lang, &style),
+            (Some(term), _) if args.json => explain::term_json(&term, lang)?,
+            (Some(term), _) => explain::term_page(&term, lang, &style).into_bytes(),
+            (None, Some(info)) if args.json => json_list(&[*info])?,
+            (None, Some(info)) => explain::check_page(info, lang, &style).into_bytes(),
             (None, None) => bail!(unknown(&name, &ids)),
         }
     };
-    io::stdout().write_all(text.as_bytes())?;
+    io::stdout().write_all(&bytes)?;
     Ok(ExitStatus::AsAsked)
 }
 

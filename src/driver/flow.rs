@@ -102,6 +102,8 @@ pub struct Flow {
     pub interference: bool,
     /// Segments kept from the machine by the gate.
     held: Vec<Packet>,
+    /// When it got the last of them.
+    released_at: Instant,
     pub(super) wake_at: Option<Instant>,
     spec: Header,
 }
@@ -142,6 +144,7 @@ impl Flow {
             refuses: opening == Opening::Refused,
             interference: false,
             held: Vec::new(),
+            released_at: Instant::ZERO,
             wake_at: None,
             spec: Header { local, remote, ttl, tos, ip_id, flow_label },
         }
@@ -176,6 +179,7 @@ impl Flow {
         self.gate = gate;
         for packet in std::mem::take(&mut self.held) {
             self.connection.handle_segment(&packet.segment, at);
+            self.released_at = at;
         }
     }
 
@@ -206,6 +210,8 @@ impl Flow {
     pub(super) fn receive(&mut self, packet: &Packet, stamp: Stamp) -> Option<Note> {
         let segment = &packet.segment;
         self.heard_at = Some(stamp.at);
+        // What was held back has reached the machine before it, and later than it came.
+        let at = stamp.at.max(self.released_at);
         let passage = self.gate.incoming(segment);
         if passage != Passage::Pass {
             // Its window of sequence numbers is the machine's to judge, later; that it came, and
@@ -217,14 +223,14 @@ impl Flow {
                 Passage::WithoutFin => {
                     let flags = Flags::from_bits(segment.flags.bits() & !Flags::FIN.bits());
                     let rest = Segment { flags, ..segment.clone() };
-                    self.connection.handle_segment(&rest, stamp.at);
+                    self.connection.handle_segment(&rest, at);
                 }
                 Passage::Lose | Passage::Pass => {}
             }
             return Some(Note::Held);
         }
         let lingering = self.connection.state() == State::TimeWait;
-        let verdict = match self.connection.handle_segment(segment, stamp.at) {
+        let verdict = match self.connection.handle_segment(segment, at) {
             Verdict::Rejected(_) if self.refuses => Verdict::Accepted,
             verdict => verdict,
         };

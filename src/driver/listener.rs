@@ -130,12 +130,14 @@ impl<W: Wire, S: Sink> Driver<W, S> {
         arrival: Arrival,
     ) -> Result<FlowId, DriverError> {
         let now = self.now();
+        // Its ACK was out by then; when its SYN was, nobody remembers.
+        let came = arrival.frame.stamp.at.min(now);
         let id = self.begin(spec, run, Opening::Passive)?;
         if let Some(flow) = self.flows.get_mut(&id) {
             flow.connection.handle_segment(syn, now);
-            flow.peer.on_receive(syn, &Verdict::Accepted, now);
+            flow.peer.on_receive(syn, &Verdict::Accepted, came);
             if let Some(sent) = flow.connection.poll_transmit(now) {
-                flow.peer.on_transmit(&sent.segment, now);
+                flow.peer.on_transmit(&sent.segment, came);
             }
         }
         let text = "the table was full when its SYN came: the handshake was kept in a SYN cookie, \

@@ -93,6 +93,15 @@ pub enum HttpCargo {
         /// Bytes of its body.
         bytes: u64,
     },
+    /// Frames of HTTP/2 that are no part of a request or response, by their names in order
+    /// (RFC 9113 §6).
+    Frames(Vec<String>),
+    /// So many tickets with which a client might resume the TLS session (RFC 8446 §4.6.1).
+    TlsTickets(u32),
+    /// The alert of TLS that ends a direction in good order (RFC 8446 §6.1).
+    CloseNotify,
+    /// An alert of TLS by which we break off the handshake (RFC 8446 §6.2).
+    TlsAlert,
 }
 
 /// The moments of one request, by the stamps of the segments that carried it.

@@ -1,43 +1,25 @@
 //! One HTTP connection: hyper above, rustls below it where that is wanted.
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::error::Error as _;
+use std::ops::Range;
 use std::rc::Rc;
 
-use http::Response;
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Bytes, Incoming};
-use hyper::client::conn::{http1, http2};
-
-use super::executor::{Executor, Spawner};
-use super::frames::FrameWatch;
+use super::executor::Executor;
+use super::frames::{Frame, FrameWatch, PREFACE};
 use super::pipe::Pipe;
-use super::terms::{Ask, Failure, Head, Moment, Wish};
-use super::tls::{Session, Trouble, Trust, TrustError};
-use crate::event::{HttpVersion, TlsFacts};
+use super::tasks::{Board, Sender, begin_one, begin_two, follow};
+use super::terms::{Ask, Failure, Moment, Wish};
+use super::tls::{Brought, Session, Trouble, Trust, TrustError};
+use crate::event::{HttpCargo, HttpVersion, TlsFacts};
 
 /// The frame with which an HTTP/2 server must begin (RFC 9113 §3.4).
 const SETTINGS: u8 = 4;
-
-enum Sender {
-    One(http1::SendRequest<Full<Bytes>>),
-    Two(http2::SendRequest<Full<Bytes>>),
-}
-
-/// What the futures and their owner share.
-#[derive(Default)]
-struct Shared {
-    sender: Option<Sender>,
-    moments: VecDeque<Moment>,
-}
-
-type Board = Rc<RefCell<Shared>>;
 
 /// The frames that we write, and the requests in the order of their streams.
 struct Streams {
     watch: FrameWatch,
     numbers: Vec<u32>,
+    /// The connection preface was written.
+    greeted: bool,
 }
 
 /// See the [module's documentation](super).
@@ -52,6 +34,8 @@ pub struct Client {
     /// Bytes that were to be sent so far.
     produced: u64,
     streams: Option<Streams>,
+    /// The frames that come, if they are frames.
+    arriving: FrameWatch,
     /// The request of HTTP/1 that leaves now.
     leaving: Option<u32>,
     /// The request of HTTP/1 whose response has not begun.
@@ -93,6 +77,7 @@ impl Client {
             outgoing: Vec::new(),
             produced: 0,
             streams: None,
+            arriving: FrameWatch::of_server(),
             leaving: None,
             awaited: None,
             greeting: Vec::new(),
@@ -113,7 +98,8 @@ impl Client {
         let (spawner, board, pipe) =
             (self.executor.spawner(), Rc::clone(&self.board), self.pipe.clone());
         if version == HttpVersion::Http2 {
-            self.streams = Some(Streams { watch: FrameWatch::of_client(), numbers: Vec::new() });
+            let watch = FrameWatch::of_client();
+            self.streams = Some(Streams { watch, numbers: Vec::new(), greeted: false });
             spawner.clone().spawn(begin_two(spawner, pipe, board));
         } else {
             spawner.spawn(begin_one(pipe, board, version));
@@ -173,27 +159,81 @@ impl Client {
         let Some(tls) = &mut self.tls else {
             self.greet(bytes);
             self.pipe.push(bytes);
+            if self.version == Some(HttpVersion::Http2) {
+                let frames = self.arriving.pass(bytes);
+                if !self.speaks_otherwise() {
+                    self.name_frames(&frames);
+                }
+            }
             self.first_byte();
             return self.run();
         };
         let was_handshaking = tls.is_handshaking();
-        let brought = tls.receive(bytes, &self.pipe);
+        let mut frames = Vec::new();
+        // A server may speak before the handshake is over for us; whether it speaks HTTP/2 is known
+        // by then.
+        let may_be_two = !matches!(self.version, Some(HttpVersion::Http10 | HttpVersion::Http11));
+        let brought = tls.receive(bytes, |plain| {
+            self.pipe.push(plain);
+            if may_be_two {
+                frames.extend(self.arriving.pass(plain));
+            }
+        });
         let is_over = was_handshaking && !tls.is_handshaking();
         let facts = is_over.then(|| tls.facts());
         // An alert, or our Finished: before anything of HTTP.
+        let from = self.produced;
         self.flush();
         let brought = match brought {
             Ok(brought) => brought,
-            Err(Trouble::NoProtocol) => return self.decline("it refuses the handshake"),
-            Err(Trouble::Other(why)) => return self.fail(Failure::Tls(why)),
+            Err(trouble) => {
+                self.left(HttpCargo::TlsAlert, from);
+                return match trouble {
+                    Trouble::NoProtocol => self.decline("it refuses the handshake"),
+                    Trouble::Other(why) => self.fail(Failure::Tls(why)),
+                };
+            }
         };
         if let Some(facts) = facts {
             self.secured_as(facts);
         }
-        if brought {
+        self.name_records(brought);
+        if self.version == Some(HttpVersion::Http2) {
+            self.name_frames(&frames);
+        }
+        if brought.data {
             self.first_byte();
         }
         self.run();
+    }
+
+    /// Says what records were there for, other than for HTTP.
+    fn name_records(&mut self, brought: Brought) {
+        let moments = &mut self.board.borrow_mut().moments;
+        if brought.tickets > 0 {
+            moments.push_back(Moment::Came(HttpCargo::TlsTickets(brought.tickets)));
+        }
+        if brought.goodbye && !self.pipe.has_ended() {
+            moments.push_back(Moment::Came(HttpCargo::CloseNotify));
+            self.pipe.end();
+        }
+    }
+
+    /// Says which frames came, other than those of a response.
+    fn name_frames(&mut self, frames: &[Frame]) {
+        let names: Vec<String> = frames.iter().filter_map(Frame::name).collect();
+        if !names.is_empty() {
+            let came = Moment::Came(HttpCargo::Frames(names));
+            self.board.borrow_mut().moments.push_back(came);
+        }
+    }
+
+    /// Says what is in the bytes that were to be sent since there were `from` of them, if any.
+    fn left(&mut self, what: HttpCargo, from: u64) {
+        let until = self.produced;
+        if from < until {
+            self.board.borrow_mut().moments.push_back(Moment::Left { what, from, until });
+        }
     }
 
     fn secured_as(&mut self, facts: TlsFacts) {
@@ -319,6 +359,8 @@ impl Client {
                 self.produced += plain.len() as u64;
             }
         }
+        self.flush();
+        self.attribute(&plain, from);
         // Not as soon as hyper is done: a server that closes first is to be heard before, since one
         // that has closed already would answer the alert by a RST.
         if self.finishing
@@ -328,9 +370,10 @@ impl Client {
             && let Some(tls) = &mut self.tls
         {
             tls.say_goodbye();
+            let from = self.produced;
+            self.flush();
+            self.left(HttpCargo::CloseNotify, from);
         }
-        self.flush();
-        self.attribute(&plain, from);
     }
 
     /// Moves what TLS has to send to the outgoing bytes.
@@ -342,101 +385,47 @@ impl Client {
         }
     }
 
-    /// Says which requests are in what was just written.
+    /// Says which requests, and what else, are in what was just written.
     fn attribute(&mut self, plain: &[u8], from: u64) {
         if plain.is_empty() {
             return;
         }
         let until = self.produced;
-        let numbers: Vec<u32> = match &mut self.streams {
-            Some(Streams { watch, numbers }) => {
-                let (begun, ended) = watch.pass(plain);
-                let mut ids = begun;
-                ids.extend(ended);
+        // Records hide where in them a byte is.
+        let clear = self.tls.is_none();
+        let place = |range: Range<usize>| match clear {
+            true => (from + range.start as u64, from + range.end as u64),
+            false => (from, until),
+        };
+        let (mut numbers, mut moments) = (Vec::new(), Vec::new());
+        match &mut self.streams {
+            Some(streams) => {
+                let mut frame = |name: String, range| {
+                    let (what, (from, until)) = (HttpCargo::Frames(vec![name]), place(range));
+                    moments.push(Moment::Left { what, from, until });
+                };
+                if !std::mem::replace(&mut streams.greeted, true) {
+                    frame("connection preface".to_owned(), 0..PREFACE.min(plain.len()));
+                }
+                let frames = streams.watch.pass(plain);
+                for (name, it) in frames.iter().filter_map(|it| Some((it.name()?, it))) {
+                    frame(name, it.place.clone());
+                }
+                let mut ids: Vec<u32> =
+                    frames.iter().filter(|it| it.is_edge()).map(|it| it.stream).collect();
                 ids.sort_unstable();
                 ids.dedup();
                 // A client's streams are 1, 3, 5 and so on, in the order of the requests.
-                ids.iter().filter_map(|id| numbers.get(*id as usize / 2).copied()).collect()
+                let known = &streams.numbers;
+                numbers.extend(ids.iter().filter_map(|id| known.get(*id as usize / 2).copied()));
             }
-            None => self.leaving.take().into_iter().collect(),
-        };
+            None => numbers.extend(self.leaving.take()),
+        }
+        moments.extend(numbers.into_iter().map(|number| Moment::Sent { number, from, until }));
         let mut board = self.board.borrow_mut();
         // Before whatever the answer to it may already have brought.
-        for number in numbers.into_iter().rev() {
-            board.moments.push_front(Moment::Sent { number, from, until });
+        for moment in moments.into_iter().rev() {
+            board.moments.push_front(moment);
         }
     }
-}
-
-async fn begin_one(pipe: Pipe, board: Board, version: HttpVersion) {
-    let failed = |error: hyper::Error| Moment::Failed(Failure::Http(in_words(&error)));
-    match http1::handshake(pipe).await {
-        Ok((sender, connection)) => {
-            board.borrow_mut().sender = Some(Sender::One(sender));
-            board.borrow_mut().moments.push_back(Moment::Ready(version));
-            let end = match connection.await {
-                Ok(()) => Moment::Over,
-                Err(error) => failed(error),
-            };
-            board.borrow_mut().moments.push_back(end);
-        }
-        Err(error) => board.borrow_mut().moments.push_back(failed(error)),
-    }
-}
-
-async fn begin_two(spawner: Spawner, pipe: Pipe, board: Board) {
-    let failed = |error: hyper::Error| Moment::Failed(Failure::Http(in_words(&error)));
-    match http2::handshake(spawner, pipe).await {
-        Ok((sender, connection)) => {
-            board.borrow_mut().sender = Some(Sender::Two(sender));
-            board.borrow_mut().moments.push_back(Moment::Ready(HttpVersion::Http2));
-            let end = match connection.await {
-                Ok(()) => Moment::Over,
-                Err(error) => failed(error),
-            };
-            board.borrow_mut().moments.push_back(end);
-        }
-        Err(error) => board.borrow_mut().moments.push_back(failed(error)),
-    }
-}
-
-/// Waits for a response and reads it to its end; what was read is counted and dropped.
-async fn follow(
-    number: u32,
-    response: impl Future<Output = hyper::Result<Response<Incoming>>>,
-    board: Board,
-) {
-    let tell = |moment| board.borrow_mut().moments.push_back(moment);
-    let response = match response.await {
-        Ok(response) => response,
-        Err(error) => return tell(Moment::Unanswered(number, in_words(&error))),
-    };
-    tell(Moment::Head(number, Box::new(Head::of(&response))));
-    let mut body = response.into_body();
-    while let Some(frame) = body.frame().await {
-        match frame {
-            Ok(frame) => {
-                let length = frame.data_ref().map_or(0, Bytes::len);
-                if length > 0 {
-                    tell(Moment::Body(number, length as u64));
-                }
-            }
-            Err(error) => return tell(Moment::Unanswered(number, in_words(&error))),
-        }
-    }
-    tell(Moment::End(number));
-}
-
-/// What hyper says, with what it says of the cause.
-fn in_words(error: &hyper::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let more = cause.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        source = cause.source();
-    }
-    text
 }

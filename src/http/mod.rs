@@ -10,6 +10,7 @@ mod client;
 mod executor;
 mod frames;
 mod pipe;
+mod tasks;
 mod terms;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, Version};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 
-use crate::event::{HttpVersion, TlsFacts};
+use crate::event::{HttpCargo, HttpVersion, TlsFacts};
 
 /// The version to be spoken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -99,6 +99,18 @@ pub enum Moment {
         /// Where they end.
         until: u64,
     },
+    /// Something else that the ladder names is among the bytes `from..until` that the connection had
+    /// to send.
+    Left {
+        /// What.
+        what: HttpCargo,
+        /// Where those bytes begin.
+        from: u64,
+        /// Where they end.
+        until: u64,
+    },
+    /// Something else that the ladder names has come.
+    Came(HttpCargo),
     /// The first byte of a response has come.
     FirstByte(u32),
     /// The head of a response has come.

@@ -10,7 +10,7 @@ use hyper::service::service_fn;
 use super::executor::Executor;
 use super::pipe::Pipe;
 use super::*;
-use crate::event::HttpVersion;
+use crate::event::{HttpCargo, HttpVersion};
 
 const TWO: HttpVersion = HttpVersion::Http2;
 const ONE: HttpVersion = HttpVersion::Http11;
@@ -195,6 +195,56 @@ fn many_streams_share_a_connection() {
     }
 }
 
+/// The frames that were to be sent, with their places, or those that came.
+fn frames(moments: &[Moment], sent: bool) -> Vec<(Vec<String>, u64, u64)> {
+    let frames = moments.iter().filter_map(|moment| match moment {
+        Moment::Left { what: HttpCargo::Frames(names), from, until } if sent => {
+            Some((names.clone(), *from, *until))
+        }
+        Moment::Came(HttpCargo::Frames(names)) if !sent => Some((names.clone(), 0, 0)),
+        _ => None,
+    });
+    frames.collect()
+}
+
+#[test]
+fn frames_of_the_connection_itself_are_named() {
+    for piece in [1, 9, 100_000] {
+        let (mut client, mut server) = (Client::plain(TWO), Server::new(TWO));
+        let mut moments: Vec<_> = std::iter::from_fn(|| client.next_moment()).collect();
+        client.send(1, &ask("/two", b""));
+        moments.extend(exchange(&mut client, &mut server, piece));
+        client.finish();
+        moments.extend(exchange(&mut client, &mut server, piece));
+        let sent = frames(&moments, true);
+        let names: Vec<&str> =
+            sent.iter().flat_map(|(names, ..)| names).map(String::as_str).collect();
+        assert_eq!(names[..2], ["connection preface", "SETTINGS"], "{names:?}");
+        assert!(names.contains(&"SETTINGS ACK"), "{names:?}");
+        assert_eq!(names.last(), Some(&"GOAWAY"), "{names:?}");
+        assert_eq!((sent[0].1, sent[0].2), (0, 24), "the preface alone");
+        assert!(sent[1].1 == 24 && sent[1].2 > 24, "SETTINGS behind it");
+        let came: Vec<String> =
+            frames(&moments, false).into_iter().flat_map(|(names, ..)| names).collect();
+        assert!(came.contains(&"SETTINGS".to_owned()), "{came:?}");
+        assert!(came.contains(&"SETTINGS ACK".to_owned()), "{came:?}");
+    }
+}
+
+#[test]
+fn what_is_no_http_2_has_no_frames() {
+    for (version, answer) in [
+        (TWO, &b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"[..]),
+        (ONE, b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"),
+    ] {
+        let mut client = Client::plain(version);
+        client.send(1, &ask("/", b""));
+        client.receive(answer);
+        let moments: Vec<_> = std::iter::from_fn(|| client.next_moment()).collect();
+        assert_eq!(frames(&moments, false), [], "{moments:?}");
+    }
+}
+
 #[test]
 fn a_server_that_speaks_no_http_2_is_said_to_decline() {
     for (answer, said) in [
@@ -250,7 +300,14 @@ fn tls_begins_by_itself_and_says_why_it_fails() {
     assert!(hello.windows(8).any(|window| window == b"http/1.1"), "ALPN offers it");
     client.receive(b"HTTP/1.1 400 Bad Request\r\n\r\n");
     let moments: Vec<_> = std::iter::from_fn(|| client.next_moment()).collect();
-    let [Moment::Failed(Failure::Tls(why))] = moments.as_slice() else { panic!("{moments:?}") };
+    let [Moment::Left { what, from, until }, Moment::Failed(Failure::Tls(why))] =
+        moments.as_slice()
+    else {
+        panic!("{moments:?}")
+    };
+    let place = (*from, *until, what);
+    let end = (hello.len() + client.take_outgoing().len()) as u64;
+    assert_eq!(place, (hello.len() as u64, end, &HttpCargo::TlsAlert), "which says why");
     assert!(why.starts_with("what the server answers is no TLS"), "{why}");
     let mut client = Client::secured(wish, &Trust::blind(), "[::1]").expect("an address is a name");
     client.end();

@@ -13,7 +13,6 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use thiserror::Error;
 
-use super::pipe::Pipe;
 use crate::event::TlsFacts;
 
 /// Why there is nobody to trust.
@@ -101,7 +100,7 @@ impl Trust {
         let mut connection = ClientConnection::new(Arc::new(self.config(protocols)?), name)?;
         // What is written is sent at once: it never piles up here.
         connection.set_buffer_limit(None);
-        Ok(Session { connection, verified: self.roots.is_some() })
+        Ok(Session { connection, verified: self.roots.is_some(), tickets: 0 })
     }
 }
 
@@ -161,7 +160,7 @@ pub(super) enum Trouble {
 
 /// What rustls says, in words for whoever has to mend it.
 fn trouble(error: &rustls::Error) -> Trouble {
-    use rustls::{AlertDescription, CertificateError as Bad, Error};
+    use rustls::{AlertDescription, CertificateError as Bad, Error, OtherError};
     let text = match error {
         Error::AlertReceived(AlertDescription::NoApplicationProtocol) => {
             return Trouble::NoProtocol;
@@ -178,9 +177,9 @@ fn trouble(error: &rustls::Error) -> Trouble {
         Error::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => {
             "the server's certificate has expired".to_owned()
         }
-        // webpki has no place for it among the reasons of rustls.
-        Error::InvalidCertificate(Bad::Other(other))
-            if other.to_string() == "CaUsedAsEndEntity" =>
+        // It has no place among the reasons of rustls, which hands on webpki's own.
+        Error::InvalidCertificate(Bad::Other(OtherError(other)))
+            if matches!(other.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity)) =>
         {
             "the server's certificate is one of an issuer (CA:TRUE), which must not be a server's \
              own: let it issue one for the server, or use --insecure"
@@ -204,12 +203,29 @@ fn trouble(error: &rustls::Error) -> Trouble {
 pub(super) struct Session {
     connection: ClientConnection,
     verified: bool,
+    /// How many of the tickets were told of.
+    tickets: u32,
+}
+
+/// What records brought.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Brought {
+    /// Whether there was anything for HTTP in them.
+    pub(super) data: bool,
+    /// Tickets with which the session could be resumed.
+    pub(super) tickets: u32,
+    /// That no more will follow: close_notify.
+    pub(super) goodbye: bool,
 }
 
 impl Session {
-    /// Takes records, and puts what is in them into `pipe`. Whether there was anything.
-    pub(super) fn receive(&mut self, mut records: &[u8], pipe: &Pipe) -> Result<bool, Trouble> {
-        let mut brought = false;
+    /// Takes records, and hands on what is in them.
+    pub(super) fn receive(
+        &mut self,
+        mut records: &[u8],
+        mut hand_on: impl FnMut(&[u8]),
+    ) -> Result<Brought, Trouble> {
+        let mut brought = Brought::default();
         while !records.is_empty() {
             let failed = |error: io::Error| Trouble::Other(error.to_string());
             let taken = self.connection.read_tls(&mut records).map_err(failed)?;
@@ -218,16 +234,16 @@ impl Session {
             if length > 0 {
                 let mut plain = vec![0; length];
                 self.connection.reader().read_exact(&mut plain).map_err(failed)?;
-                pipe.push(&plain);
-                brought = true;
+                hand_on(&plain);
+                brought.data = true;
             }
-            if state.peer_has_closed() {
-                pipe.end();
-            }
+            brought.goodbye |= state.peer_has_closed();
             if taken == 0 {
                 break;
             }
         }
+        let tickets = self.connection.tls13_tickets_received();
+        brought.tickets = tickets - std::mem::replace(&mut self.tickets, tickets);
         Ok(brought)
     }
 
@@ -275,4 +291,33 @@ impl Session {
 /// `TLSv1_3` as people write it.
 fn readable(name: &str) -> String {
     name.replace("TLSv", "TLS ").replace('_', ".")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rustls::{CertificateError, Error, OtherError};
+
+    use super::*;
+
+    fn told(error: CertificateError) -> String {
+        match trouble(&Error::InvalidCertificate(error)) {
+            Trouble::Other(text) => text,
+            Trouble::NoProtocol => panic!("not that"),
+        }
+    }
+
+    /// By the type of the error: webpki's wording may change.
+    #[test]
+    fn a_reason_of_webpki_alone_is_known_by_its_type() {
+        let other = |error| told(CertificateError::Other(OtherError(Arc::new(error))));
+        let issuer = other(webpki::Error::CaUsedAsEndEntity);
+        assert!(issuer.starts_with("the server's certificate is one of an issuer"), "{issuer}");
+        let path = other(webpki::Error::PathLenConstraintViolated);
+        assert_eq!(path, "the server's certificate cannot be used: PathLenConstraintViolated");
+        let alike = io::Error::other("CaUsedAsEndEntity");
+        let text = told(CertificateError::Other(OtherError(Arc::new(alike))));
+        assert!(text.starts_with("the server's certificate cannot be used"), "{text}");
+    }
 }

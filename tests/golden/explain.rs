@@ -2,7 +2,7 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{ECHO, HANDSHAKE, LISTEN, program, told, told_by};
+use super::{ECHO, HANDSHAKE, LISTEN, output, program, told, told_by};
 
 /// What is told with explanations, in a language.
 fn explained(sim: &str, line: &str, lang: &str) -> String {
@@ -143,6 +143,32 @@ fn terms_are_explained() {
     let mut coloured = program("", "explain syn-sent --color always");
     coloured.env("LC_ALL", "zh_CN.UTF-8");
     insta::assert_snapshot!("explain-term-state-colour", told_by(coloured));
+}
+
+/// What a program reads: the same words, each in a field of its own.
+#[test]
+fn terms_are_explained_to_programs() {
+    for (name, line) in [
+        ("explain-json-state", "explain fin_wait1 --json --lang en"),
+        ("explain-json-segment", "explain segment --json --lang zh"),
+        ("explain-json-check", "explain FIN_HOLE --json"),
+    ] {
+        insta::assert_snapshot!(name, told("", line));
+    }
+    let all = told("", "explain --json");
+    let records = all.lines().filter_map(|line| serde_json::from_str(line).ok());
+    let records: Vec<serde_json::Value> = records.collect();
+    let of = |kind: &str| records.iter().filter(|record| record["type"] == kind).count();
+    assert!(of("term") > 80 && of("check") > 100, "{} and {}", of("term"), of("check"));
+    assert_eq!(of("term") + of("check"), all.lines().count() - 1, "but for the exit status");
+    for record in records.iter().filter(|record| record["type"] == "term") {
+        let text = |name: &str| record[name].as_str().is_some_and(|text| !text.is_empty());
+        assert!(["term", "kind", "lang", "meaning"].into_iter().all(text), "{record}");
+        let url = record["rules"][0]["url"].as_str();
+        assert!(url.is_some_and(|url| url.starts_with("https://")), "{record}");
+    }
+    let unknown = output("", "explain nonesuch --json");
+    assert_eq!((unknown.status.code(), unknown.stdout.is_empty()), (Some(2), true));
 }
 
 /// Every term of the list has a page, at every width, in both languages.

@@ -259,6 +259,16 @@ fn an_end_that_opens_actively_never_listened() {
     );
 }
 
+/// The segment is stamped by the kernel, and read a while later: its sender had left CLOSED by then.
+#[test]
+fn a_client_opened_no_later_than_its_syn_came() {
+    let mut view = PeerView::new(End::Server, Instant::from_nanos(372_275));
+    let came = Instant::from_nanos(1000);
+    view.on_receive(&lone::segment(Flags::SYN, IRS, SeqNum(0), 0), &Verdict::Accepted, came);
+    let Some(PeerEvent::Transition(moved)) = view.poll() else { panic!("it moved") };
+    assert_eq!((moved.to, moved.at), (SynSent, came));
+}
+
 #[test]
 fn a_withheld_fin_that_is_shown_twice_is_no_repetition() {
     let mut view = PeerView::new(End::Client, Instant::ZERO);

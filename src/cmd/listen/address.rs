@@ -14,6 +14,13 @@ use crate::cmd::target::{Family, Services, Target, on_interface, port, resolve};
 pub(super) fn parse(args: &ListenArgs) -> anyhow::Result<Vec<SocketAddr>> {
     let (text, services) = (args.at.as_str(), Services::of_host());
     let (v4, v6) = (!args.family.ipv6, !args.family.ipv4);
+    // What a target would be told, -p and all, is of no use here.
+    let bare = text.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(text);
+    match bare.parse::<IpAddr>() {
+        Ok(IpAddr::V4(ip)) => bail!("{ip} is an address without a port: write {ip}:8080"),
+        Ok(IpAddr::V6(ip)) => bail!("{ip} is an address without a port: write [{ip}]:8080"),
+        Err(_) => {}
+    }
     if !text.contains(':') {
         let port = if text == "0" { 0 } else { port(text, &services)? };
         let all = [

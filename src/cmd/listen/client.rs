@@ -333,7 +333,10 @@ impl Client {
             Move::Abort(why) => {
                 self.aborted = Some(why);
                 self.was_idle |= why == Abort::Idle;
-                self.states = Some((flow.connection.state(), flow.peer.state()));
+                // What a RST that was asked for leaves behind is the end; any other cuts short.
+                if why != Abort::Asked {
+                    self.states = Some((flow.connection.state(), flow.peer.state()));
+                }
                 flow.connection.abort(now);
             }
         }

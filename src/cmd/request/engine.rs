@@ -333,9 +333,13 @@ where
                     let (first, last) = draft.range.unwrap_or((from, until));
                     draft.range = Some((first.min(from), last.max(until)));
                 }
-                let mut book = self.book.borrow_mut();
-                book.entry(life.id).or_default().mark(number, line, (from, until));
+                let what = HttpCargo::Request { number, line };
+                self.book.borrow_mut().entry(life.id).or_default().mark(what, (from, until));
             }
+            Moment::Left { what, from, until } => {
+                self.book.borrow_mut().entry(life.id).or_default().mark(what, (from, until));
+            }
+            Moment::Came(what) => cargo = Some(what),
             Moment::FirstByte(number) => {
                 if let Some(draft) = life.drafts.get_mut(&number) {
                     draft.report.moments.first_byte = Some(at);

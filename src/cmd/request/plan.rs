@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail, ensure};
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderName, HeaderValue, Method, Uri, header};
 
-use crate::cli::{HttpArg, RequestArgs};
+use crate::cli::{HttpArg, RequestArgs, value};
 use crate::cmd::data::MAX_PAYLOAD;
 use crate::cmd::line::escaped;
 use crate::cmd::target::{Services, Target};
@@ -57,6 +57,11 @@ impl Plan {
         let [first, others @ ..] = urls.as_slice() else { bail!("there is nothing to ask for") };
         let server = |uri: &Uri| (uri.scheme().cloned(), uri.host().map(str::to_owned), port(uri));
         if let Some(other) = others.iter().find(|other| server(other) != server(first)) {
+            // `--idle 5s`: the duration is taken for another URL.
+            let word = args.urls.iter().find(|text| value::duration(text).is_ok());
+            if let (Some(word), true) = (word, args.http.idle.is_some()) {
+                bail!("'{word}' is taken for a URL: write --idle={word}");
+            }
             bail!(
                 "'{}' and '{}' are of two servers: ask one at a time",
                 escaped(&first.to_string()),
@@ -128,8 +133,27 @@ fn port(uri: &Uri) -> u16 {
 /// Reads a URL; without a scheme it is http.
 fn url(text: &str) -> anyhow::Result<Uri> {
     let shown = escaped(text);
-    let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-    let uri: Uri = whole.parse().with_context(|| format!("'{shown}' is no URL"))?;
+    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
+    if !scheme.is_empty() && !["http", "https"].iter().any(|it| scheme.eq_ignore_ascii_case(it)) {
+        bail!("'{shown}' is of {}: only http and https are spoken", escaped(scheme));
+    }
+    let begins =
+        |with: &str| rest.get(..with.len()).is_some_and(|it| it.eq_ignore_ascii_case(with));
+    let slip = scheme.is_empty()
+        && ["http:", "https:", "http/", "https/"].iter().any(|it| begins(it))
+        && !rest.ends_with(|last: char| last.is_ascii_digit());
+    if slip
+        || text.starts_with("://")
+        || rest.is_empty()
+        || rest.starts_with(['/', '?', '#', ':'])
+        || rest.starts_with("[]")
+    {
+        bail!("'{shown}' names no host: write it as http://example.org/ or https://example.org/");
+    }
+    let whole = if scheme.is_empty() { format!("http://{text}") } else { text.to_owned() };
+    let uri: Uri = whole.parse().with_context(|| {
+        format!("'{shown}' is no URL: write it as http://example.org/ or https://example.org/")
+    })?;
     match uri.scheme_str() {
         Some("http" | "https") => {}
         Some(other) => bail!("'{shown}' is of {}: only http and https are spoken", escaped(other)),
@@ -139,12 +163,17 @@ fn url(text: &str) -> anyhow::Result<Uri> {
     if authority.contains('@') {
         bail!("'{shown}' has a user's name in it: send it by -H 'Authorization: …'");
     }
+    let behind = authority.rsplit_once(']').map_or("", |(_, behind)| behind);
+    ensure!(
+        behind.is_empty() || behind.starts_with(':'),
+        "'{shown}' has something between its address and its port: write it as \
+         http://[2001:db8::1]:8080/"
+    );
     // A port that is none is left out by the parser, which takes the text for a part of the host.
     let after = authority.rsplit_once(':').filter(|(_, rest)| !rest.contains(']'));
     if uri.port().is_none() && after.is_some() || uri.port_u16() == Some(0) {
         bail!("'{shown}' has a port that is none: ports are 1 to 65535");
     }
-    ensure!(uri.host().is_some_and(|host| !host.is_empty()), "'{shown}' names no host");
     if uri.path().is_empty() {
         let mut parts = uri.into_parts();
         parts.path_and_query = Some(PathAndQuery::from_static("/"));
@@ -291,6 +320,60 @@ mod tests {
     }
 
     #[test]
+    fn a_duration_that_strayed_from_its_option_is_recognised() {
+        assert_eq!(
+            refusal(&["http://a/", "--idle", "5s"]),
+            "'5s' is taken for a URL: write --idle=5s"
+        );
+        assert!(plan(&["http://a/", "--idle=5s"]).is_ok());
+    }
+
+    /// What is left out or mistyped is told by one line that shows a whole URL.
+    #[test]
+    fn a_url_without_a_host_is_answered_by_one_with() {
+        for text in [
+            "",
+            "http://",
+            "https://",
+            "HTTP://",
+            "http:///",
+            "http:///path",
+            "http://:80/",
+            "http://?q",
+            "http://#f",
+            "://",
+            "://a",
+            "/index.html",
+            "?x",
+            "#x",
+            ":80",
+            "http://[]/",
+            "http:",
+            "https:",
+            "http:/example.org",
+            "http:example.org",
+            "https//example.org",
+        ] {
+            let wanted = format!(
+                "'{text}' names no host: write it as http://example.org/ or https://example.org/"
+            );
+            assert_eq!(refusal(&[text]), wanted);
+        }
+        for text in ["http://[::1]x/", "http://[::1]8080/", "[::1]x"] {
+            let why =
+                "something between its address and its port: write it as http://[2001:db8::1]";
+            assert!(refusal(&[text]).contains(why), "{}", refusal(&[text]));
+        }
+        for text in ["file:///etc/passwd", "ws://h/"] {
+            assert!(refusal(&[text]).ends_with("only http and https are spoken"), "{text}");
+        }
+        // A host may be called so.
+        for text in ["http", "https", "http:80", "https:8443", "httpd:80/", "http.example/x"] {
+            assert!(plan(&[text]).is_ok(), "{text}: {}", refusal(&[text]));
+        }
+    }
+
+    #[test]
     fn what_cannot_be_asked_is_refused_with_what_to_do() {
         for (words, why) in [
             (
@@ -329,10 +412,10 @@ mod tests {
         ] {
             assert_eq!(refusal(words), why);
         }
-        assert!(
-            refusal(&["http://a b/"]).starts_with("'http://a b/' is no URL"),
-            "{}",
-            refusal(&["http://a b/"])
+        assert_eq!(
+            refusal(&["http://a b/"]),
+            "'http://a b/' is no URL: write it as http://example.org/ or https://example.org/: \
+             invalid uri character"
         );
         assert!(
             refusal(&["http://a/", "-d", "@/no/such"])

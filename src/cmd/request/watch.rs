@@ -60,13 +60,12 @@ struct Left {
     at: Instant,
 }
 
-/// A request among the bytes of ours.
+/// What is among the bytes of ours.
 #[derive(Clone, Debug)]
 struct Marked {
     from: u64,
     until: u64,
-    number: u32,
-    line: String,
+    what: HttpCargo,
 }
 
 /// One connection's segments.
@@ -97,9 +96,9 @@ impl Account {
         self.tls = Tls::Over(until);
     }
 
-    /// Request `number` is among the bytes `from..until`.
-    pub(super) fn mark(&mut self, number: u32, line: String, (from, until): (u64, u64)) {
-        self.marked.push_back(Marked { from, until, number, line });
+    /// This is among the bytes `from..until`.
+    pub(super) fn mark(&mut self, what: HttpCargo, (from, until): (u64, u64)) {
+        self.marked.push_back(Marked { from, until, what });
     }
 
     /// When the bytes `from..until` began to leave, and when the last of them left.
@@ -193,14 +192,22 @@ impl Account {
 
     /// What is among the bytes `from..until` of ours.
     fn cargo(&mut self, from: u64, until: u64) -> Vec<HttpCargo> {
-        let mut cargo = Vec::new();
-        if self.is_of_tls(true, until - from, from) {
-            cargo.push(HttpCargo::TlsHandshake);
-        }
-        for Marked { number, line, .. } in
+        let (mut frames, mut cargo) = (Vec::new(), Vec::new());
+        for Marked { what, .. } in
             self.marked.iter().filter(|marked| marked.from < until && from < marked.until)
         {
-            cargo.push(HttpCargo::Request { number: *number, line: line.clone() });
+            match what {
+                HttpCargo::Frames(names) => frames.extend_from_slice(names),
+                what => cargo.push(what.clone()),
+            }
+        }
+        if !frames.is_empty() {
+            cargo.insert(0, HttpCargo::Frames(frames));
+        }
+        // An alert in its place says more.
+        let broken_off = cargo.contains(&HttpCargo::TlsAlert);
+        if self.is_of_tls(true, until - from, from) && !broken_off {
+            cargo.insert(0, HttpCargo::TlsHandshake);
         }
         cargo
     }
@@ -260,14 +267,19 @@ mod tests {
             account.enter(&event(dir, flags, (seq, 1000), length, 5));
         }
         account.secured(560);
-        account.mark(1, "GET / HTTP/1.1".to_owned(), (560, 660));
+        let request = HttpCargo::Request { number: 1, line: "GET / HTTP/1.1".to_owned() };
+        account.mark(HttpCargo::Frames(vec!["SETTINGS".to_owned()]), (560, 660));
+        account.mark(request.clone(), (560, 660));
+        account.mark(HttpCargo::Frames(vec!["SETTINGS ACK".to_owned()]), (560, 660));
+        account.mark(HttpCargo::CloseNotify, (660, 690));
         // Finished and the request in one segment.
         let cargo = account.enter(&event(Dir::Tx, ack, (1501, 1901), 160, 7));
         assert_eq!(
             cargo,
             [
                 HttpCargo::TlsHandshake,
-                HttpCargo::Request { number: 1, line: "GET / HTTP/1.1".to_owned() }
+                HttpCargo::Frames(vec!["SETTINGS".to_owned(), "SETTINGS ACK".to_owned()]),
+                request,
             ]
         );
         for (dir, flags, numbers, length, at) in [

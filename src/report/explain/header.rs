@@ -61,6 +61,15 @@ static ROWS: &[&[Field]] = &[
     &[Field { bits: 32, name: Text::new("Data", "数据"), entry: None }],
 ];
 
+/// Its fields in order: their bits, where these are always as many, and what explains them.
+pub(super) fn fields() -> impl Iterator<Item = (Option<usize>, Option<&'static Entry>)> {
+    ROWS.iter().copied().flatten().map(|field| {
+        let fixed =
+            field.entry.is_some_and(|entry| !std::ptr::eq(entry, &raw const terms::OPTIONS));
+        (fixed.then_some(field.bits), field.entry)
+    })
+}
+
 /// The header drawn, and what each of its fields means.
 #[must_use]
 pub fn segment_page(lang: Lang, style: &Style) -> String {

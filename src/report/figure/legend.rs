@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::Scale;
 use super::draw::bar;
 use super::place::{GapKind, Placed};
-use super::scene::{Fate, Kind, Scene, Shown};
+use super::scene::{AGO, Fate, Kind, Scene, Shown};
 use super::story::Story;
 use super::style::{COLUMN, MARGIN, WIDTH};
 use crate::tcp::state::State;
@@ -23,7 +23,7 @@ enum Sample {
     Question,
     Axis(&'static str),
     Zigzag,
-    Tilde,
+    Word(&'static str),
 }
 
 /// Draws the legend from `top` on, and gives the height of the picture.
@@ -71,7 +71,12 @@ fn entries(
         (shown(Shown::Assumed), Sample::Bar(Shown::Assumed), "assumed"),
         (fate(&[Fate::Unanswered]), Sample::Question, "it or its answer was lost"),
         (fate(&[Fate::Lost, Fate::Stopped]), Sample::Cross, "lost, held back or rejected"),
-        (story.half_rtt.is_some(), Sample::Tilde, "estimated by half the shortest round trip"),
+        (story.half_rtt.is_some(), Sample::Word("~"), "estimated by half the shortest round trip"),
+        (
+            scene.points.iter().any(|point| point.at < 0 && point.time.is_some()),
+            Sample::Word(AGO),
+            "before the first segment came here, from when on times count",
+        ),
         (to_scale && gap(GapKind::ToScale), Sample::Axis(""), "to scale"),
         (
             to_scale && gap(GapKind::Stretched),
@@ -116,8 +121,9 @@ impl Sample {
                 x + 12.0,
                 middle - 8.0
             ),
-            Self::Tilde => {
-                writeln!(out, "<text x=\"{:.1}\" y=\"{y:.1}\">~</text>", x + 12.0)
+            Self::Word(word) => {
+                let x = if word.len() > 1 { x } else { x + 12.0 };
+                writeln!(out, "<text x=\"{x:.1}\" y=\"{y:.1}\">{word}</text>")
             }
         };
     }

@@ -481,9 +481,12 @@ fn class(sent: &Sent) -> &'static str {
     }
 }
 
+/// Behind a time that is negative: beside a tilde, a sign of any kind is not to be told from it.
+pub(super) const AGO: &str = "ago";
+
 /// A time since the start.
 fn clock(nanos: i64, estimated: bool) -> String {
-    let sign = if nanos < 0 { "-" } else { "" };
     let tilde = if estimated { "~" } else { "" };
-    format!("{tilde}{sign}{}", units::duration(Duration::from_nanos(nanos.unsigned_abs()), true))
+    let time = units::duration(Duration::from_nanos(nanos.unsigned_abs()), true);
+    if nanos < 0 { format!("{tilde}{time} {AGO}") } else { format!("{tilde}{time}") }
 }

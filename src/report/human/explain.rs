@@ -5,8 +5,6 @@ use super::paint::{Paint, Span, blank};
 use super::{Lines, Style};
 use crate::report::explain::{Paragraph, prose};
 
-/// Below this many columns the ladder itself does not fit, and explanations are set for themselves.
-const LADDER: usize = 80;
 /// The narrowest that an explanation is set.
 const LEAST: usize = 20;
 /// Columns of the mark before a paragraph.
@@ -14,7 +12,7 @@ const MARK: usize = 2;
 
 /// Between the lifelines. What [`gap()`] draws behind it waits until it is known what comes next.
 pub(super) fn in_ladder(paragraphs: &[Paragraph], style: &Style) -> Lines {
-    if style.width < LADDER {
+    if style.is_narrow() {
         return outside(paragraphs, style);
     }
     // As much room as the lines below an arrow have.
@@ -24,7 +22,7 @@ pub(super) fn in_ladder(paragraphs: &[Paragraph], style: &Style) -> Lines {
 /// The empty row between an explained step and the next one.
 pub(super) fn gap(style: &Style) -> Lines {
     let empty = vec![Vec::new()];
-    if style.width < LADDER { empty } else { ladder::between(empty, style) }
+    if style.is_narrow() { empty } else { ladder::between(empty, style) }
 }
 
 /// Outside of a ladder, with an empty line behind.
@@ -35,7 +33,7 @@ pub(super) fn below(paragraphs: &[Paragraph], style: &Style) -> Lines {
 }
 
 fn outside(paragraphs: &[Paragraph], style: &Style) -> Lines {
-    let columns = if style.width < LADDER { style.width.max(LEAST) } else { style.columns() };
+    let columns = if style.is_narrow() { style.width.max(LEAST) } else { style.columns() };
     let mut lines = set(paragraphs, columns - 2, style);
     for line in &mut lines {
         line.insert(0, blank(2));

@@ -107,6 +107,12 @@ fn table(offered: &Offer, granted: &Offer, header: u32, style: &Style) -> Lines 
         line.extend(cells.into_iter().flat_map(|text| cell(Span::new(text, paint), columns)));
         line
     };
+    if style.is_narrow() {
+        let beside = |[label, offered, granted, effect]: [String; 4]| {
+            plain(&label, format!("offered {offered}, granted {granted}: {effect}"), style)
+        };
+        return rows.into_iter().flat_map(beside).collect();
+    }
     let mut lines = vec![set(heading, Paint::Dim)];
     lines.extend(rows.map(|texts| set(texts, Paint::Plain)));
     lines

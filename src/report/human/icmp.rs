@@ -28,20 +28,37 @@ pub(super) fn interior_rows(
     // A router stands somewhere between the ends: its arrow does not begin at the far lifeline.
     let length = if from_target { rest } else { rest.min(3) };
     between.push(Span::new(format!(" {}", shaft.repeat(length)), paint));
+    if style.is_narrow() {
+        let text = format!("{} {} from {}", arrow_of(style, ours), short(error), error.from);
+        let text = if rejected.is_some() { format!("{cross} {text}") } else { text };
+        let mut rows: Vec<Row> = wrap_text(&text, paint, room).into_iter().map(Row::text).collect();
+        rows.extend(details(error, rejected, style));
+        return rows;
+    }
     let tail = (from_target && rest > 0).then(|| Span::new(tail, paint));
     let row = match ours {
         End::Client => Row { client: None, between, server: tail },
         End::Server => towards_server(error, rejected.is_some(), tail, paint, style),
     };
     let mut rows = vec![row];
-    let mut details = vec![(explain(error), Paint::Plain)];
-    details.extend(
-        rejected.map(|reason| (format!("rejected: {}", style.reason(reason)), Paint::Warn)),
-    );
-    for (text, paint) in details {
-        rows.extend(wrap_text(&text, paint, room - INDENT - 1).into_iter().map(Row::detail));
-    }
+    rows.extend(details(error, rejected, style));
     rows
+}
+
+/// To the end that is us.
+const fn arrow_of(style: &Style, ours: End) -> &'static str {
+    style.towards(matches!(ours, End::Server))
+}
+
+/// What it means, and why it changed nothing, where it did not.
+fn details(error: &IcmpError, rejected: Option<&str>, style: &Style) -> Vec<Row> {
+    let columns = interior(style) - INDENT - 1;
+    let why = rejected.map(|reason| (format!("rejected: {}", style.reason(reason)), Paint::Warn));
+    std::iter::once((explain(error), Paint::Plain))
+        .chain(why)
+        .flat_map(|(text, paint)| wrap_text(&text, paint, columns))
+        .map(Row::detail)
+        .collect()
 }
 
 /// The same arrow, to the lifeline on the right.

@@ -5,13 +5,16 @@
 //! |<- since start | since previous ->| client's lifeline |<- interior ->| server's lifeline |
 //! ```
 //!
+//! On a terminal of fewer than 80 columns nothing is drawn: the same steps stand below each other,
+//! each with its time, and arrows `→` to the server or `←` to the client before the segments.
+//!
 //! Every event is drawn by itself, the moment it comes; what it adds to the memory is only the time
 //! of the previous step and the two window scales.
 
 use super::icmp;
 use super::label::{Label, Placed};
 use super::paint::{Paint, Span, blank, width, wrap, wrap_text};
-use super::{Lines, Style};
+use super::{Lines, Style, hang};
 use crate::event::{Event, Note, Run, SegmentEvent};
 use crate::net::Dir;
 use crate::report::request;
@@ -22,6 +25,8 @@ use crate::wire::Flags;
 
 /// Columns left of the client's lifeline: two times, each with its sign and a blank.
 const MARGIN: usize = 2 * (COLUMN + 1) + 3;
+/// Columns left of what is written instead of drawn: one time, and a blank.
+const NARROW_MARGIN: usize = COLUMN + 2;
 /// Columns from a lifeline to the text beside it, which is where an arrow's label begins.
 pub(super) const INDENT: usize = 4;
 
@@ -149,6 +154,11 @@ fn blank_margin() -> Vec<Span> {
 /// The names of the columns.
 pub(super) fn heading(style: &Style) -> Lines {
     let columns = COLUMN + 1;
+    if style.is_narrow() {
+        let (to, from) = (style.towards(true), style.towards(false));
+        let text = format!("SINCE START, ~ = estimated; {to} to the server, {from} to the client");
+        return wrap_text(&text, Paint::Dim, style.text_columns());
+    }
     let (client, legend, server) = ("CLIENT", "~ = estimated", "SERVER");
     let gap = style.columns() - MARGIN - client.len() - legend.len() - server.len();
     let text = format!("{:>columns$} {:>columns$}  ", "SINCE START", "STEP");
@@ -162,9 +172,13 @@ pub(super) fn heading(style: &Style) -> Lines {
     ]]
 }
 
-/// Columns between the lifelines.
+/// Columns between the lifelines, or beside the time where there are none.
 pub(super) fn interior(style: &Style) -> usize {
-    style.columns() - MARGIN - 2
+    if style.is_narrow() {
+        style.text_columns() - NARROW_MARGIN
+    } else {
+        style.columns() - MARGIN - 2
+    }
 }
 
 /// One row between the lifelines, with what stands on each of them.
@@ -175,6 +189,11 @@ pub(super) struct Row {
 }
 
 impl Row {
+    /// Text from the left on, nothing on the lifelines.
+    pub(super) fn text(between: Vec<Span>) -> Self {
+        Self { client: None, between, server: None }
+    }
+
     /// Text at the labels' indent, nothing on the lifelines.
     pub(super) fn detail(text: Vec<Span>) -> Self {
         let mut between = vec![blank(INDENT)];
@@ -184,7 +203,22 @@ impl Row {
 }
 
 /// Puts the margin before the first row, blanks before the others, lifelines around all.
-fn rows(first_margin: Vec<Span>, rows: Vec<Row>, style: &Style) -> Lines {
+fn rows(mut first_margin: Vec<Span>, rows: Vec<Row>, style: &Style) -> Lines {
+    if style.is_narrow() {
+        // The time since the start; that since the previous step has no room.
+        first_margin.truncate(1);
+        if width(&first_margin) > NARROW_MARGIN {
+            first_margin.clear();
+        }
+        first_margin.push(blank(NARROW_MARGIN - width(&first_margin)));
+        let mut margin = Some(first_margin);
+        let before = |row: Row| {
+            let mut line = margin.take().unwrap_or_else(|| vec![blank(NARROW_MARGIN)]);
+            line.extend(row.between);
+            line
+        };
+        return rows.into_iter().map(before).collect();
+    }
     let lifeline = || Span::new(if style.unicode { "│" } else { "|" }, Paint::Dim);
     let mut margin = Some(first_margin);
     rows.into_iter()
@@ -212,6 +246,9 @@ fn state_span(state: State) -> Span {
 /// Text about one end beside its lifeline: to the right of the client's, to the left of the
 /// server's. The cause follows where there is room for it.
 fn beside(end: End, known: Known, mut text: Vec<Span>, cause: Cause, style: &Style) -> Vec<Row> {
+    if style.is_narrow() {
+        return told(end, known, text, cause, style);
+    }
     let room = interior(style) - 2;
     if cause != Cause::Start {
         let separator = if known == Known::Own { "  " } else { ", " };
@@ -235,6 +272,16 @@ fn beside(end: End, known: Known, mut text: Vec<Span>, cause: Cause, style: &Sty
     vec![row]
 }
 
+/// The same where nothing is drawn, with the name of the end.
+fn told(end: End, known: Known, text: Vec<Span>, cause: Cause, style: &Style) -> Vec<Row> {
+    let head =
+        Span::new(format!("{} {}", mark(known, style).text, end.name()), mark(known, style).paint);
+    let cause = (cause != Cause::Start).then(|| Span::new(format!("({cause})"), Paint::Dim));
+    let trimmed = text.into_iter().map(|it| Span::new(it.text.trim().to_owned(), it.paint));
+    let words = std::iter::once(head).chain(trimmed).chain(cause).collect();
+    hang(wrap(words, " ", interior(style) - 2), 2).into_iter().map(Row::text).collect()
+}
+
 /// A full point for what is known, a half one for what is implied, an empty one for what is assumed.
 fn mark(known: Known, style: &Style) -> Span {
     let (unicode, ascii, paint) = match known {
@@ -248,12 +295,18 @@ fn mark(known: Known, style: &Style) -> Span {
 /// The arrow of a segment with its label, and below it what the label had no room for.
 fn arrow(event: &SegmentEvent, ours: End, label: Label, style: &Style) -> Vec<Row> {
     let room = interior(style);
-    // Two more for the blank behind the label, a piece of shaft and the head.
-    let Placed { on_arrow, note, below } = label.place(room - INDENT - 3);
-    let shaft = room - INDENT - 2 - width(&on_arrow);
     let paint = if event.dir == Dir::Tx { Paint::Tx } else { Paint::Rx };
     // The client is on the left, whoever that is.
     let outward = (event.dir == Dir::Tx) == (ours == End::Client);
+    if style.is_narrow() {
+        let head = Span::new(format!("{} ", style.towards(outward)), paint);
+        let Placed { on_arrow, note, below } = label.place(room - head.width());
+        let row = Row::text(std::iter::once(head).chain(on_arrow).collect());
+        return below_arrow(row, note, below, style);
+    }
+    // Two more for the blank behind the label, a piece of shaft and the head.
+    let Placed { on_arrow, note, below } = label.place(room - INDENT - 3);
+    let shaft = room - INDENT - 2 - width(&on_arrow);
     let glyphs = Glyphs::of(event, outward, style);
     let line = |columns: usize| glyphs.shaft.repeat(columns);
     let head = Span::new(glyphs.head, if glyphs.stopped { Paint::Bad } else { paint });
@@ -271,7 +324,12 @@ fn arrow(event: &SegmentEvent, ours: End, label: Label, style: &Style) -> Vec<Ro
         row.between.push(Span::new(format!(" {}", line(shaft + 1)), paint));
         row.server = Some(Span::new(glyphs.tail, paint));
     }
-    let columns = room - INDENT - 1;
+    below_arrow(row, note, below, style)
+}
+
+/// An arrow's row, and below it what its label had no room for.
+fn below_arrow(row: Row, note: Option<Span>, below: Vec<Span>, style: &Style) -> Vec<Row> {
+    let columns = interior(style) - INDENT - 1;
     let note = note.map(|note| wrap_text(&note.text, note.paint, columns)).unwrap_or_default();
     let details = note.into_iter().chain(wrap(below, ", ", columns)).map(Row::detail);
     std::iter::once(row).chain(details).collect()

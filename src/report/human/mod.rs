@@ -24,12 +24,18 @@ use super::{listen, request};
 use crate::event::{ClientReport, ClientStage, Event, FlowId, Notice, Run, Severity, Sink};
 use crate::tcp::state::End;
 
+/// Columns of the narrowest ladder.
+const LADDER: usize = 80;
+/// The narrowest that text is set: a report's names and a word beside them.
+const NARROWEST: usize = 32;
+
 /// How the output looks. Decided by whoever knows the terminal; the reporter asks nobody.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Style {
     /// Whether to colour. Nothing is told by colour alone.
     pub color: bool,
-    /// Columns of the terminal; the output takes from 80 to 120 of them.
+    /// Columns of the terminal; the output takes up to 120 of them. With fewer than 80 the ladder is
+    /// written, not drawn.
     pub width: usize,
     /// Raw sequence and acknowledgment numbers instead of those counted from the initial ones.
     pub absolute: bool,
@@ -60,9 +66,19 @@ impl Default for Style {
 }
 
 impl Style {
-    /// Columns used.
+    /// Columns used by what needs its columns: drawings, tables.
     pub(super) fn columns(&self) -> usize {
-        self.width.clamp(80, 120)
+        self.width.clamp(LADDER, 120)
+    }
+
+    /// Columns used by text that wraps.
+    pub(super) fn text_columns(&self) -> usize {
+        if self.is_narrow() { self.width.max(NARROWEST) } else { self.columns() }
+    }
+
+    /// Whether there is no room for the ladder: each step is then written instead of drawn.
+    pub(super) const fn is_narrow(&self) -> bool {
+        self.width < LADDER
     }
 
     pub(super) fn charset(&self) -> Charset {
@@ -88,7 +104,17 @@ impl Style {
             Severity::Error => ("error", Paint::Bad),
         };
         let text = format!("{word}: {}", self.safe(&notice.text));
-        hang(wrap_text(&text, paint, self.columns() - 2), 2)
+        hang(wrap_text(&text, paint, self.text_columns() - 2), 2)
+    }
+
+    /// The direction of a segment where none is drawn.
+    const fn towards(&self, server: bool) -> &'static str {
+        match (self.unicode, server) {
+            (true, true) => "→",
+            (true, false) => "←",
+            (false, true) => "->",
+            (false, false) => "<-",
+        }
     }
 
     /// The arrow in `CLOSED → SYN-SENT`.
@@ -232,7 +258,7 @@ impl<W: Write> HumanReporter<W> {
             format!("guard={}", run.guard),
         ];
         words.extend(rest.into_iter().filter(|word| !word.is_empty()).map(Span::plain));
-        hang(wrap(words, " ", self.style.columns() - 2), 2)
+        hang(wrap(words, " ", self.style.text_columns() - 2), 2)
     }
 
     /// Whether a run's ladder is drawn: of many probes or requests at once only on demand.
@@ -320,6 +346,9 @@ impl<W: Write> HumanReporter<W> {
         if run.command == "request" {
             // Its connections all go to the same place.
             text = format!("{text} from {}", run.source);
+        }
+        if self.style.is_narrow() {
+            return wrap_text(&text, Paint::Dim, self.style.text_columns());
         }
         vec![vec![Span::new(text, Paint::Dim)]]
     }

@@ -1,7 +1,7 @@
 //! One line for each probe, and the counts at the end.
 
-use super::paint::{Paint, Span, blank};
-use super::{Lines, Style, icmp};
+use super::paint::{Paint, Span, blank, wrap};
+use super::{Lines, Style, hang, icmp};
 use crate::event::{Offer, Outcome, ProbeResult};
 use crate::report::units::{COLUMN, column, count};
 use crate::time::nanos_of;
@@ -18,6 +18,11 @@ pub(super) fn lines(result: &ProbeResult, style: &Style) -> Lines {
     let gap = blank(columns.saturating_sub(target.width()) + 1);
     let nanos = result.rtt.map(|rtt| i64::try_from(nanos_of(rtt.value)).unwrap_or(i64::MAX));
     let rtt = nanos.map_or_else(|| "-".to_owned(), |nanos| column(nanos, style.unicode));
+    if style.is_narrow() {
+        let mut words = vec![target, Span::new(name, paint), Span::plain(rtt.trim().to_owned())];
+        words.extend(details(result, style));
+        return hang(wrap(words, "  ", style.text_columns() - 2), 2);
+    }
     let mut line = vec![
         target,
         gap,

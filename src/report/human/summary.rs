@@ -27,7 +27,7 @@ pub(super) fn lines(
         return lines;
     }
     let mut lines = if style.quiet { Vec::new() } else { vec![Vec::new()] };
-    lines.extend(run.map(|run| title(run, style)));
+    lines.extend(run.map(|run| title(run, style)).into_iter().flatten());
     if summary.probes.is_empty() {
         lines.extend(row("outcome", outcome(summary, style), style));
     } else {
@@ -47,19 +47,23 @@ pub(super) fn lines(
 }
 
 /// `--- example.org (192.0.2.7:443) handshake report ---`, in ping's manner.
-fn title(run: &Run, style: &Style) -> Vec<Span> {
+fn title(run: &Run, style: &Style) -> Lines {
     let mut words = vec!["---".to_owned()];
     // A run of probes may have had many targets.
     if run.command != "probe" {
         words.extend(target(run, true, style));
     }
     words.push(format!("{} report ---", run.command));
-    vec![Span::new(words.join(" "), Paint::Bold)]
+    let text = words.join(" ");
+    if style.is_narrow() {
+        return wrap_text(&text, Paint::Bold, style.text_columns());
+    }
+    vec![vec![Span::new(text, Paint::Bold)]]
 }
 
 /// A line of the report: its name, and a text that wraps beside it.
 pub(super) fn row(label: &str, (text, paint): (String, Paint), style: &Style) -> Lines {
-    let columns = style.columns() - LABEL;
+    let columns = style.text_columns() - LABEL;
     let mut lines = wrap_text(&text, paint, columns);
     if let Some(first) = lines.first_mut() {
         first.insert(0, Span::new(format!("{label:<LABEL$}"), Paint::Dim));
@@ -131,7 +135,7 @@ fn footer(summary: &Summary, style: &Style) -> Lines {
         count(sent, "segment"),
         duration(summary.elapsed, style.unicode),
     );
-    wrap_text(&text, Paint::Plain, style.columns())
+    wrap_text(&text, Paint::Plain, style.text_columns())
 }
 
 /// A column of the report's tables: padded to `columns`, at least one blank behind.

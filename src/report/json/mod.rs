@@ -8,7 +8,7 @@
 //! | field | |
 //! |---|---|
 //! | `v` | schema version, 1. Fields may be added within a version, never renamed or removed |
-//! | `type` | `run`, `segment`, `transition`, `confirmed`, `retracted`, `icmp`, `notice`, `probe`, `client`, `http`, `request`, `connection`, `late`, `duplicate`, `statistics`, `interim`, `path`, `server`, `check`, `change`, `target`, `summary` |
+//! | `type` | `run`, `segment`, `transition`, `confirmed`, `retracted`, `icmp`, `notice`, `probe`, `client`, `http`, `request`, `connection`, `late`, `duplicate`, `statistics`, `interim`, `path`, `server`, `check`, `change`, `target`, `term`, `summary` |
 //! | `flow` | which connection or probe of the run, from 0; in records of `rtt` only where they are about one, in those of `check` never |
 //!
 //! With `--explain`, what a step means stands in `explain`, last in `segment`, `transition`,
@@ -75,8 +75,10 @@
 //! Segments are in the stream of `listen` only with `-v`.
 //!
 //! **`http`**, of `request`, directly behind the segment that carried it: `at_ns`, `dir`, `what`
-//! (`tls-handshake`, `tls-ready` with `tls`, `request` and `head` with `line`, `end` with `bytes` of
-//! the body), `request` (its number, from 1 in each course).
+//! (`tls-handshake`, `tls-ready` with `tls`, `tls-tickets` with their number `tickets`, `tls-alert` of
+//! ours in the handshake, `close-notify`, `frames` with `frames`, the names of those of HTTP/2 that are
+//! no part of a request or response, `request` and `head` with `line`, `end` with `bytes` of the body),
+//! `request` (its number, from 1 in each course).
 //!
 //! **`request`**, when one has come to its end: `request`, `course` (from 0), `connection` (from 1),
 //! `reused` (whether that had carried another), `http` (the version asked for: `1.0`, `1.1`, `2`),
@@ -93,6 +95,8 @@
 //! `our-reset`, `nobody`), `close` (as in a summary), `closing_ns` (first FIN to last segment),
 //! `idle_ns` (last response to the server's FIN, with `--idle`), `remark`.
 //! Segments are in the stream of `request` only with `-v`.
+//!
+//! **`term`** is of `explain --json`, whose schema is in [`crate::report::explain::json`].
 //!
 //! **`path`**, **`server`**, **`check`** and **`change`** are of the battery, whose schema is in
 //! [`crate::report::check::json`]; **`target`** belongs to the sweep.

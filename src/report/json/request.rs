@@ -22,6 +22,10 @@ pub(super) struct Http {
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    frames: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tickets: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     tls: Option<Tls>,
 }
 
@@ -34,6 +38,8 @@ impl Http {
             request: None,
             line: None,
             bytes: None,
+            frames: None,
+            tickets: None,
             tls: None,
         };
         match &step.what {
@@ -54,6 +60,16 @@ impl Http {
                 record.what = "end";
                 (record.request, record.bytes) = (Some(*number), Some(*bytes));
             }
+            HttpCargo::Frames(names) => {
+                record.what = "frames";
+                record.frames = Some(names.clone());
+            }
+            HttpCargo::TlsTickets(count) => {
+                record.what = "tls-tickets";
+                record.tickets = Some(*count);
+            }
+            HttpCargo::CloseNotify => record.what = "close-notify",
+            HttpCargo::TlsAlert => record.what = "tls-alert",
         }
         record
     }

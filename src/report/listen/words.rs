@@ -173,7 +173,7 @@ pub(in crate::report) fn summary(report: &ListenReport, style: &Style) -> Lines 
         }
     }
     let row = |(label, text): (&str, String)| {
-        let mut lines = wrap_text(&text, Paint::Plain, style.columns() - LABEL);
+        let mut lines = wrap_text(&text, Paint::Plain, style.text_columns() - LABEL);
         if let Some(first) = lines.first_mut() {
             first.insert(0, Span::new(format!("{label:<LABEL$}"), Paint::Dim));
         }

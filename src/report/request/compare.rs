@@ -11,6 +11,8 @@ use crate::report::human::{Lines, Style};
 /// Columns of the names on the left, and of each version.
 const LABEL: usize = 30;
 const CELL: usize = 15;
+/// Columns of each version where there is little room.
+const NARROW: usize = 12;
 
 /// What something took in a course.
 type LoadOf = fn(&CourseReport) -> Load;
@@ -49,12 +51,12 @@ pub(super) fn table(told: &Told, report: &RequestsReport, style: &Style) -> Line
         .collect();
     let rounds = report.courses.iter().map(|course| course.round).max().unwrap_or(1);
     let name = if rounds > 1 { format!("median of {rounds} rounds") } else { String::new() };
-    let mut lines = vec![line(&name, versions.iter().map(ToString::to_string), Paint::Bold)];
+    let mut lines = row(&name, versions.iter().map(ToString::to_string), Paint::Bold, style);
     let each = |label: &str, cell: &dyn Fn(HttpVersion) -> Option<String>| {
         let none = if style.unicode { "–" } else { "-" };
         let cells =
             versions.iter().map(|version| cell(*version).unwrap_or_else(|| none.to_owned()));
-        line(label, cells, Paint::Plain)
+        row(label, cells, Paint::Plain, style)
     };
     let number = |of: fn(&CourseReport) -> u64| {
         move |version| median(good(report, version).into_iter().map(of)).map(|it| it.to_string())
@@ -65,13 +67,13 @@ pub(super) fn table(told: &Told, report: &RequestsReport, style: &Style) -> Line
             median(values).map(|value| millis(Some(value), style))
         }
     };
-    lines.push(each("requests answered", &|version| {
+    lines.extend(each("requests answered", &|version| {
         let mut courses = report.courses.iter().filter(|course| course.version == version);
         let first = courses.next()?;
         let least = courses.map(|course| course.answered).chain([first.answered]).min()?;
         Some(format!("{least} of {}", first.asked))
     }));
-    lines.push(each("connections opened", &number(|course| course.connections.into())));
+    lines.extend(each("connections opened", &number(|course| course.connections.into())));
     let loads: [(&str, LoadOf); 4] = [
         ("opening", |course| course.costs.opening),
         ("TLS handshake", |course| course.costs.tls),
@@ -91,24 +93,24 @@ pub(super) fn table(told: &Told, report: &RequestsReport, style: &Style) -> Line
             let values = good(report, version).into_iter().map(|it| load(it).bytes);
             median(values).map(|it| it.to_string())
         };
-        lines.push(each(&format!("{label}: segments"), &segments));
-        lines.push(each(&format!("{label}: bytes"), &bytes));
+        lines.extend(each(&format!("{label}: segments"), &segments));
+        lines.extend(each(&format!("{label}: bytes"), &bytes));
     }
-    lines.push(each("handshakes of a connection, ms", &time(|course| course.opening)));
-    lines.push(each("wait for a first byte, ms", &|version| {
+    lines.extend(each("handshakes of a connection, ms", &time(|course| course.opening)));
+    lines.extend(each("wait for a first byte, ms", &|version| {
         let waits = told.courses_of(report, version).flat_map(|course| course.waits.clone());
         median(waits).map(|value| millis(Some(value), style))
     }));
-    lines.push(each("all requests, ms", &time(|course| Some(course.total))));
-    lines.push(each("saved by reuse, ms", &time(|course| Some(course.saved))));
+    lines.extend(each("all requests, ms", &time(|course| Some(course.total))));
+    lines.extend(each("saved by reuse, ms", &time(|course| Some(course.saved))));
     let old = median(good(report, HttpVersion::Http10).into_iter().map(|course| course.total));
-    lines.push(each("less than HTTP/1.0, ms", &|version| {
+    lines.extend(each("less than HTTP/1.0, ms", &|version| {
         let own = median(good(report, version).into_iter().map(|course| course.total))?;
         let old = old.filter(|_| version != HttpVersion::Http10)?;
         let sign = if own > old { "-" } else { "" };
         Some(format!("{sign}{}", millis(Some(own.abs_diff(old)), style)))
     }));
-    lines.push(each("closed by", &|version| closed_by(told, report, version)));
+    lines.extend(each("closed by", &|version| closed_by(told, report, version)));
     lines
 }
 
@@ -130,8 +132,16 @@ fn closed_by(told: &Told, report: &RequestsReport, version: HttpVersion) -> Opti
     Some(text.to_owned())
 }
 
-fn line(label: &str, cells: impl Iterator<Item = String>, paint: Paint) -> Vec<Span> {
-    let mut line = vec![Span::new(format!("{label:<LABEL$}"), Paint::Dim)];
-    line.extend(cells.map(|cell| Span::new(format!("{cell:>CELL$}"), paint)));
-    line
+/// A row: its name, and beside it, or below it where there is little room, a cell for each version.
+fn row(label: &str, cells: impl Iterator<Item = String>, paint: Paint, style: &Style) -> Lines {
+    let name = Span::new(format!("{label:<LABEL$}"), Paint::Dim);
+    if style.is_narrow() {
+        let cells = cells.map(|cell| Span::new(format!("{cell:>NARROW$}"), paint)).collect();
+        return if label.is_empty() { vec![cells] } else { vec![vec![name], cells] };
+    }
+    vec![
+        std::iter::once(name)
+            .chain(cells.map(|it| Span::new(format!("{it:>CELL$}"), paint)))
+            .collect(),
+    ]
 }

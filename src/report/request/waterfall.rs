@@ -13,11 +13,16 @@ const MARGIN: usize = 13;
 /// Columns of a time in the table.
 const CELL: usize = 8;
 
-/// The times of each request, in milliseconds.
+/// The times of a request.
+const HEADS: [&str; 8] = ["DNS", "TCP", "TLS", "HERE", "SEND", "WAIT", "RECEIVE", "ALL, ms"];
+
+/// The times of each request, in milliseconds; where there is little room, the telling ones.
 pub(super) fn table(course: &Course, style: &Style) -> Lines {
     let head = |text: &str| Span::new(format!("{text:>CELL$}"), Paint::Dim);
+    let shown =
+        |index: &usize| !style.is_narrow() || matches!(HEADS[*index], "TCP" | "WAIT" | "ALL, ms");
     let mut heading = vec![Span::new(format!("{:>5} {:>6}", "#", "CONN"), Paint::Dim)];
-    heading.extend(["DNS", "TCP", "TLS", "HERE", "SEND", "WAIT", "RECEIVE", "ALL, ms"].map(head));
+    heading.extend((0..HEADS.len()).filter(shown).map(|index| head(HEADS[index])));
     let mut lines = vec![heading];
     for row in &course.rows {
         let times = row.times();
@@ -32,6 +37,7 @@ pub(super) fn table(course: &Course, style: &Style) -> Lines {
             row.complete.then_some(times.total),
         ];
         let mut line = vec![Span::plain(format!("{:>5} {:>6}", row.number, row.connection))];
+        let cells = (0..HEADS.len()).filter(shown).map(|index| cells[index]);
         line.extend(cells.map(|cell| Span::plain(format!("{:>CELL$}", millis(cell, style)))));
         lines.push(line);
     }
@@ -95,7 +101,7 @@ pub(super) fn span(course: &Course) -> Option<(Instant, Duration)> {
 /// connection behind the last request on it.
 pub(super) fn draw(course: &Course, whole: Duration, style: &Style) -> Lines {
     let Some((from, _)) = span(course) else { return Vec::new() };
-    let columns = style.columns() - MARGIN - 2;
+    let columns = style.text_columns() - MARGIN - 2;
     let mut lines = vec![Vec::new(), scale(whole, columns, style)];
     let edge = || Span::new(if style.unicode { "│" } else { "|" }, Paint::Dim);
     for row in &course.rows {
@@ -110,7 +116,7 @@ pub(super) fn draw(course: &Course, whole: Duration, style: &Style) -> Lines {
 
 /// What the letters mean.
 pub(super) fn legend(style: &Style) -> Lines {
-    wrap_text(LEGEND, Paint::Dim, style.columns())
+    wrap_text(LEGEND, Paint::Dim, style.text_columns())
 }
 
 /// The ends of the time axis.

@@ -30,7 +30,28 @@ pub(in crate::report) fn cargo(cargo: &HttpCargo, style: &Style) -> (String, Pai
             let body = count(*bytes, "byte");
             (format!("response {number}: complete, {body} of body"), Paint::Good)
         }
+        HttpCargo::Frames(names) => (format!("HTTP/2: {}", counted(names)), Paint::Dim),
+        HttpCargo::TlsTickets(tickets) => {
+            let tickets = count((*tickets).into(), "ticket");
+            (format!("TLS: {tickets} to resume the session by"), Paint::Dim)
+        }
+        HttpCargo::CloseNotify => {
+            ("TLS close_notify: no more data will follow".to_owned(), Paint::Dim)
+        }
+        HttpCargo::TlsAlert => ("TLS alert: we break off the handshake".to_owned(), Paint::Bad),
     }
+}
+
+/// `SETTINGS, 2 WINDOW_UPDATE`: each name once, with the number of those in a row.
+fn counted(names: &[String]) -> String {
+    let rows = names.chunk_by(|one, next| one == next);
+    let words: Vec<String> = rows
+        .map(|row| match row.len() {
+            1 => row[0].clone(),
+            number => format!("{number} {}", row[0]),
+        })
+        .collect();
+    words.join(", ")
 }
 
 /// `TLS 1.3, TLS13_AES_256_GCM_SHA384, h2 chosen by ALPN`.
@@ -65,9 +86,9 @@ pub(in crate::report) fn request(report: &RequestReport, style: &Style) -> Lines
         let total = report.moments.times().total;
         words.push(Span::new(duration(total, style.unicode), Paint::Bold));
     }
-    let mut lines = hang(wrap(words, "  ", style.columns()), 7);
+    let mut lines = hang(wrap(words, "  ", style.text_columns()), 7);
     let mut below = |text: String, paint| {
-        let wrapped = wrap_text(&text, paint, style.columns() - 7);
+        let wrapped = wrap_text(&text, paint, style.text_columns() - 7);
         lines.extend(wrapped.into_iter().map(|mut line| {
             line.insert(0, Span::plain(" ".repeat(7)));
             line
@@ -106,7 +127,7 @@ pub(in crate::report) fn connection(report: &ConnectionReport, style: &Style) ->
         text = format!("{text}. Note: {}", style.safe(remark));
     }
     let paint = if report.remark.is_some() { Paint::Warn } else { Paint::Plain };
-    hang(wrap_text(&text, paint, style.columns() - 2), 2)
+    hang(wrap_text(&text, paint, style.text_columns() - 2), 2)
 }
 
 /// Who closed it, and how each end went about it.
@@ -144,7 +165,7 @@ fn closed(report: &ConnectionReport, style: &Style) -> String {
 pub(super) fn finding(course: &CourseReport, text: &str, style: &Style) -> Lines {
     let text = format!("{}: {}", course.version, style.safe(text));
     let label = Span::new(format!("{:<LABEL$}", "finding"), Paint::Dim);
-    let mut lines = wrap_text(&text, Paint::Bad, style.columns() - LABEL);
+    let mut lines = wrap_text(&text, Paint::Bad, style.text_columns() - LABEL);
     if let Some(first) = lines.first_mut() {
         first.insert(0, label);
     }
@@ -156,7 +177,7 @@ pub(super) fn balance(report: &RequestsReport, style: &Style) -> Lines {
     let Some(course) = report.courses.first() else { return Vec::new() };
     let mut lines = Vec::new();
     let mut row = |label: &str, text: String| {
-        let mut wrapped = wrap_text(&text, Paint::Plain, style.columns() - LABEL);
+        let mut wrapped = wrap_text(&text, Paint::Plain, style.text_columns() - LABEL);
         if let Some(first) = wrapped.first_mut() {
             first.insert(0, Span::new(format!("{label:<LABEL$}"), Paint::Dim));
         }

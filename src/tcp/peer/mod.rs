@@ -122,12 +122,15 @@ impl PeerView {
     /// CLOSED until its SYN comes.
     #[must_use]
     pub fn new(our_end: End, now: Instant) -> Self {
+        // Whoever makes a view of a client has heard from it already: since when it had been CLOSED is
+        // unknown, and not what bounds the estimate of its SYN.
+        let since = if our_end == End::Client { now } else { Instant::ZERO };
         let mut view = Self {
             end: our_end.other(),
             state: State::Closed,
             known: Known::Assumed,
             floor: State::Closed,
-            way: vec![(State::Closed, now)],
+            way: vec![(State::Closed, since)],
             ours: Ours::default(),
             theirs: Theirs::default(),
             half_rtt: Duration::ZERO,

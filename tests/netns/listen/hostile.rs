@@ -9,13 +9,18 @@ use crate::silence::Random;
 use crate::{Case, case, patience};
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
+use nix::sys::socket::{ControlMessage, MsgFlags, MultiHeaders, SockaddrIn, sendmmsg};
 use socket2::{Domain, Protocol, Socket, Type};
-use std::io::Write;
-use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr};
+use std::io::{IoSlice, Write};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4};
+use std::os::fd::AsRawFd;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
         case("listen/a_flood_of_syns_fills_no_memory_and_shuts_nobody_out", flood),
+        case("listen/a_flood_at_the_links_rate_is_borne", torrent),
         case("listen/a_full_table_refuses", full_table),
         case("listen/a_silent_client_loses_its_place", silent),
         case("listen/garbage_and_forged_segments_change_nothing", garbage),
@@ -27,6 +32,14 @@ const FLOOD: usize = 10_000;
 /// What the process may have in memory, in kilobytes: a table of 64 connections is nothing beside
 /// the program itself.
 const MOST_MEMORY: u64 = 120_000;
+
+/// Packets of a flood at the link's rate.
+const TORRENT: u64 = 300_000;
+/// Segments that one system call sends.
+const BATCH: usize = 64;
+/// Connections of that listener, and the most memory that its process ever has, in kilobytes.
+const PLACES: u64 = 256;
+const MOST_EVER: u64 = 160_000;
 
 /// Sends IP packets that it makes up entirely.
 struct Forgery {
@@ -67,6 +80,37 @@ impl Forgery {
         self.packet(source, target, &tcp)
     }
 
+    /// As many SYNs of strangers as one system call sends. What finds no room is the network's loss.
+    fn syns(&mut self) {
+        let IpAddr::V4(target) = self.to.ip() else { return };
+        let packets: Vec<[u8; 40]> = (0..BATCH).map(|_| self.syn(target)).collect();
+        let to = SockaddrIn::from(SocketAddrV4::new(target, 0));
+        let slices: Vec<[IoSlice<'_>; 1]> =
+            packets.iter().map(|packet| [IoSlice::new(packet)]).collect();
+        let mut headers = MultiHeaders::preallocate(BATCH, None);
+        let to = [Some(to); BATCH];
+        let no_extras: [ControlMessage<'_>; 0] = [];
+        let fd = self.socket.as_raw_fd();
+        sendmmsg(fd, &mut headers, &slices, to, no_extras, MsgFlags::empty()).ok();
+    }
+
+    /// A SYN of a stranger, with a right checksum.
+    fn syn(&mut self, target: Ipv4Addr) -> [u8; 40] {
+        let from = self.stranger();
+        let IpAddr::V4(source) = from.ip() else { return [0; 40] };
+        let mut packet = [0; 40];
+        packet[..12].copy_from_slice(&[0x45, 0, 0, 40, 0, 1, 0x40, 0, 64, 6, 0, 0]);
+        packet[12..16].copy_from_slice(&source.octets());
+        packet[16..20].copy_from_slice(&target.octets());
+        packet[20..22].copy_from_slice(&from.port().to_be_bytes());
+        packet[22..24].copy_from_slice(&self.to.port().to_be_bytes());
+        packet[24..28].copy_from_slice(&(self.random.below(1 << 32) as u32).to_be_bytes());
+        packet[32..36].copy_from_slice(&[0x50, 0x02, 0x20, 0]);
+        let sum = shakedown::wire::checksum::tcp(source.into(), target.into(), &packet[20..]);
+        packet[36..38].copy_from_slice(&sum.to_be_bytes());
+        packet
+    }
+
     fn packet(&mut self, source: Ipv4Addr, target: Ipv4Addr, payload: &[u8]) -> Result<()> {
         let length = u16::try_from(20 + payload.len())?.to_be_bytes();
         let id = (self.random.below(65_535) as u16 + 1).to_be_bytes();
@@ -88,8 +132,12 @@ impl Forgery {
 }
 
 fn resident_kb(pid: u32) -> Result<u64> {
+    memory_kb(pid, "VmRSS:")
+}
+
+fn memory_kb(pid: u32, which: &'static str) -> Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(which)).context(which)?;
     let number = line.split_whitespace().next().context("a number")?;
     Ok(number.parse()?)
 }
@@ -136,6 +184,51 @@ fn flood() -> Result<()> {
     ensure!(listen["cookies"].as_u64().is_some_and(|number| number > 100), "{listen}");
     ensure!(listen["cookies_redeemed"] == 1 && listen["opened"] == 1, "{listen}");
     ensure!(listen["most"] == 64, "{listen}");
+    Ok(())
+}
+
+/// SYNs as fast as two threads can send them: each is answered or dropped by count, the table and the
+/// memory stay within their bounds, and kernels' own clients get through all the time.
+fn torrent() -> Result<()> {
+    let topology = Topology::new(Link::Veth)?;
+    route_strangers(&topology)?;
+    let places = PLACES.to_string();
+    let options = ["--echo", "--max-connections", &places, "--msl", "20ms"];
+    let mut listener = Listener::start(&topology, Family::V4, Privilege::All, &options)?;
+    let to = listener.address;
+    let sent = AtomicU64::new(0);
+    let served = std::thread::scope(|scope| -> Result<u32> {
+        for seed in [11, 12] {
+            let (sent, mut forgery) = (&sent, Forgery::new(&topology, to)?);
+            forgery.random = Random(seed);
+            scope.spawn(move || {
+                while sent.fetch_add(BATCH as u64, Relaxed) < TORRENT {
+                    forgery.syns();
+                }
+            });
+        }
+        listener.running.wait_for("a full table", |event| event["code"] == "table-full")?;
+        // A SYN that is lost amid the flood comes again after a second: it gets in nevertheless.
+        let mut served = 0;
+        while sent.load(Relaxed) < TORRENT && served < 20 {
+            honest(&topology, to)?;
+            served += 1;
+        }
+        Ok(served)
+    })?;
+    honest(&topology, to)?;
+    let memory = memory_kb(listener.running.id(), "VmHWM:")?;
+    ensure!(memory < MOST_EVER, "{memory} kB");
+    listener.running.signal(Signal::SIGINT)?;
+    let finished = listener.running.finish()?;
+    let listen = &finished.first("summary")?["listen"];
+    let sent = sent.load(Relaxed);
+    let told = format!("{sent} SYNs, {served} served, {memory} kB: {listen}");
+    ensure!(served > 0, "nobody got in: {told}");
+    ensure!(listen["cookies"].as_u64().is_some_and(|cookies| cookies > 10_000), "{told}");
+    ensure!(listen["cookies_redeemed"].as_u64() > Some(0), "{told}");
+    ensure!(listen["opened"] == u64::from(served) + 1, "{told}");
+    ensure!(listen["most"] == PLACES, "{told}");
     Ok(())
 }
 

@@ -1,7 +1,8 @@
 //! Servers that decline, are not trusted, close when they like, or do not answer.
 
-use super::servers::{Kind, PAGE, Web};
+use super::servers::{BIG, Kind, PAGE, Web};
 use super::{ask, connections, courses, ensure_answered, trust};
+use crate::firewall;
 use crate::namespace::{Family, Link, Topology};
 use crate::run::{Privilege, Running};
 use crate::servers::{Habit, Server, closed_port};
@@ -26,6 +27,12 @@ pub(super) fn cases() -> Vec<Case> {
         cases.push(case(name("a_redirect_is_told"), work).needing(Kind::Nginx.needs()));
         let work = move || ctrl_c_leaves_politely(family);
         cases.push(case(name("ctrl_c_leaves_politely"), work).needing(Kind::Nginx.needs()));
+        let work = move || tls_comes_through_loss(family);
+        let needs = &["/usr/sbin/nginx", "openssl", "nft"];
+        cases.push(case(name("tls_comes_through_loss"), work).needing(needs));
+        let work = move || what_runs_the_connection_is_named(family);
+        let named = name("what_runs_the_connection_is_named");
+        cases.push(case(named, work).needing(Kind::NginxTls.needs()));
         cases.push(case(name("nobody_answers"), move || nobody_answers(family)));
     }
     cases
@@ -49,6 +56,59 @@ fn http_2_is_declined(family: Family) -> Result<()> {
         let finding = courses(&finished)?[0]["finding"].as_str().unwrap_or_default().to_owned();
         ensure!(finding.contains(said), "{finding}");
     }
+    Ok(())
+}
+
+/// One of 33 segments is lost in each direction, counted and not drawn, so that some always are: all TLS
+/// handshake, request and close still comes to its end, and a large body arrives whole.
+fn tls_comes_through_loss(family: Family) -> Result<()> {
+    let topology = Topology::new(Link::Veth)?;
+    let web = Web::start(&topology, family, Kind::NginxTls)?;
+    let port = web.address.port();
+    let rules = format!(
+        "table inet trial {{\n chain arrival {{\n type filter hook input priority -300;\n \
+         tcp dport {port} numgen inc mod 33 == 7 drop\n }}\n \
+         chain leaving {{\n type filter hook output priority -300;\n \
+         tcp sport {port} numgen inc mod 33 == 7 drop\n }}\n }}\n"
+    );
+    firewall::load(&topology.server, &rules)?;
+    let trusted = trust(&web);
+    let trusted: Vec<&str> = trusted.iter().map(String::as_str).collect();
+    let options = [&["--http", "1.0", "-c", "30"], trusted.as_slice()].concat();
+    let finished = ask(&topology, Privilege::All, &web.url("https", "/"), &options, 0)?;
+    ensure_answered(&finished, 30, PAGE)?;
+    let traffic = &finished.first("summary")?["traffic"];
+    ensure!(traffic["retransmitted"].as_u64() > Some(0), "nothing was lost: {traffic}");
+    for connection in connections(&finished) {
+        ensure!(connection["tls"]["verified"] == true, "{connection}");
+    }
+    let options = [&["--http", "2"], trusted.as_slice()].concat();
+    let finished = ask(&topology, Privilege::All, &web.url("https", "/big"), &options, 0)?;
+    ensure_answered(&finished, 1, BIG)
+}
+
+/// Behind the segment that carried it, in both directions: frames that are of no request, and TLS.
+fn what_runs_the_connection_is_named(family: Family) -> Result<()> {
+    let topology = Topology::new(Link::Veth)?;
+    let web = Web::start(&topology, family, Kind::NginxTls)?;
+    let trusted = trust(&web);
+    let trusted: Vec<&str> = trusted.iter().map(String::as_str).collect();
+    let options = [&["--http", "2", "-v"], trusted.as_slice()].concat();
+    let finished = ask(&topology, Privilege::All, &web.url("https", "/"), &options, 0)?;
+    let frames = |dir: &str| -> Vec<String> {
+        let of = finished.of_type("http").filter(|it| it["what"] == "frames" && it["dir"] == dir);
+        let names = of.filter_map(|it| it["frames"].as_array()).flatten();
+        names.filter_map(|name| name.as_str().map(str::to_owned)).collect()
+    };
+    let (sent, came) = (frames("tx"), frames("rx"));
+    ensure!(sent[..2] == ["connection preface", "SETTINGS"], "{sent:?}");
+    ensure!(sent.last().is_some_and(|last| last == "GOAWAY"), "{sent:?}");
+    for name in ["SETTINGS", "SETTINGS ACK"] {
+        ensure!(came.iter().any(|it| it == name), "{came:?}");
+        ensure!(sent.iter().any(|it| it == name), "{sent:?}");
+    }
+    let goodbye = finished.of_type("http").find(|it| it["what"] == "close-notify");
+    ensure!(goodbye.is_some_and(|it| it["dir"] == "tx"), "{}", finished.account());
     Ok(())
 }
 

@@ -188,5 +188,9 @@ const fn cargo(what: &HttpCargo) -> &'static Saying {
         HttpCargo::Request { .. } => &sayings::CARRIES_REQUEST,
         HttpCargo::Head { .. } => &sayings::CARRIES_HEAD,
         HttpCargo::End { .. } => &sayings::CARRIES_END,
+        HttpCargo::Frames(_) => &sayings::CARRIES_FRAMES,
+        HttpCargo::TlsTickets(_) => &sayings::CARRIES_TICKETS,
+        HttpCargo::CloseNotify => &sayings::CARRIES_CLOSE_NOTIFY,
+        HttpCargo::TlsAlert => &sayings::CARRIES_ALERT,
     }
 }

@@ -23,4 +23,20 @@ CARRIES_HEAD [HTTP]:
 CARRIES_END [HTTP]:
 "Here the response ends. TCP does not show that by itself: HTTP says it, by a length, by a mark at the end, or by closing the connection."
 "响应到这里结束。TCP 本身并不表明这一点，而是由 HTTP 说明：通过长度、结尾标记，或者关闭连接。";
+
+CARRIES_FRAMES [HTTP, FRAME]:
+"It carries frames by which HTTP/2 runs the connection itself: SETTINGS say what each end accepts, WINDOW_UPDATE how much more it may be sent, PING whether the other is there, GOAWAY that no more requests are welcome."
+"它携带的是 HTTP/2 用来管理连接本身的帧：SETTINGS 说明各端接受什么，WINDOW_UPDATE 说明还可以再发给它多少数据，PING 用来探测对方是否还在，GOAWAY 表示不再接受新的请求。";
+
+CARRIES_TICKETS [TLS]:
+"It carries tickets: a client that keeps one can make its next TLS handshake with this server shorter. This one does not keep them, so that each connection shows the whole handshake."
+"它携带会话票据：保存票据的客户端下次与该服务器进行 TLS 握手时可以更短。这里不保存票据，以便每个连接都显示完整的握手。";
+
+CARRIES_CLOSE_NOTIFY [TLS]:
+"With close_notify TLS says that its sender has said all. It is encrypted and cannot be forged, as a FIN can, so that nobody can cut the end off unnoticed; the FIN follows."
+"TLS 用 close_notify 表示发送方已经说完。它经过加密，不像 FIN 那样可以伪造，因此没有人能悄悄截去末尾；随后才是 FIN。";
+
+CARRIES_ALERT [TLS]:
+"It carries an alert: the client does not accept what the server has shown, and breaks the TLS handshake off. TCP's connection still stands, and is now closed."
+"它携带一个警报：客户端不接受服务器所出示的内容，中断了 TLS 握手。TCP 连接依然存在，现在将被关闭。";
 }

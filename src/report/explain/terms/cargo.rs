@@ -20,4 +20,10 @@ ALPN = "ALPN" "ALPN" ["application-layer protocol negotiation", "应用层协议
 "应用层协议协商，客户端在 TLS 握手中列出自己支持的协议，由服务器选定一个"
 "So HTTP/2 ('h2') or HTTP/1.1 ('http/1.1') is settled without a round trip of its own."
 "这样选定 HTTP/2（'h2'）或 HTTP/1.1（'http/1.1'）不需要额外的往返时间。";
+
+FRAME = "frame" "帧" ["HTTP/2 frame", "settings", "goaway", "HTTP/2 帧"] [9113 "4.1", 9113 "6"]:
+"the piece in which HTTP/2 sends everything: a header of 9 bytes says how long it is, of which type, and to which stream it belongs"
+"HTTP/2 传送一切内容的单位，9 字节的首部说明它的长度、类型和所属的流"
+"Requests and responses are HEADERS and DATA frames of their streams; the other types run the connection. A segment may carry several frames, or a part of one."
+"请求和响应是各自流中的 HEADERS 帧和 DATA 帧；其他类型的帧用来管理连接。一个报文段可以携带多个帧，也可以只携带一个帧的一部分。";
 }

@@ -80,6 +80,26 @@ fn no_line_of_the_ladder_leaves_its_columns() {
     }
 }
 
+/// Where there is no room for a drawing the same is told in words, and still fits.
+#[test]
+fn a_narrow_terminal_has_the_steps_in_words() {
+    let style = |width| Style { width, ..narrow() };
+    let drawn = show(graceful(), narrow());
+    for width in [32, 40, 64, 79] {
+        let text = show(graceful(), style(width));
+        for line in text.lines() {
+            let columns = unicode_width::UnicodeWidthStr::width(line);
+            assert!(columns <= width, "{columns} columns of {width}: {line}");
+            assert!(!line.contains(['│', '▶', '◀', '├', '┤']), "{line}");
+        }
+        for state in ["SYN-SENT", "SYN-RECEIVED", "FIN-WAIT-2", "TIME-WAIT", "LAST-ACK"] {
+            let times = |text: &str| text.matches(state).count();
+            assert_eq!(times(&text), times(&drawn), "{state} at {width}:\n{text}");
+        }
+    }
+    insta::assert_snapshot!(show(graceful(), style(40)));
+}
+
 #[test]
 fn every_event_shows_at_once_and_by_itself() {
     let story = graceful();
