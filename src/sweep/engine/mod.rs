@@ -7,6 +7,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `mission` | what is fixed before the first SYN |
+//! | `parts` | what a sweep works with |
 //! | `track` | a way out with its frames |
 //! | `watch` | what the interface dropped of what was sent |
 //! | `sender` | replies, then SYNs as the pace allows |
@@ -20,6 +21,7 @@ mod ending;
 mod flights;
 mod listener;
 mod mission;
+mod parts;
 mod sender;
 mod shared;
 mod tally;
@@ -31,20 +33,18 @@ use std::time::Duration;
 
 use listener::Listener;
 pub use mission::{Mission, Sources};
+pub use parts::{Keeper, Parts, Rate};
 use sender::Sender;
 use shared::{Books, Shared};
 pub use tally::{HostLosses, Tally};
 pub use track::Track;
 
 use super::governor::{Bounds, Governor};
-use super::ledger::Ledger;
-use super::limits::Limits;
-use super::loss::Loss;
 use super::mark::Marks;
 use super::pace::Pace;
 use super::sendlog::{self, SendLog};
 use crate::event::{Notice, Severity, SweepEnd, SweepProgress, SweepRun, SweepSink, SweepStage};
-use crate::net::bulk::{Collect, Discards, Wake};
+use crate::net::bulk::{Collect, Wake};
 use crate::time::Instant;
 
 /// The longest that is listened without looking around.
@@ -55,72 +55,6 @@ const FLUSH: Duration = Duration::from_millis(50);
 const PROGRESS: Duration = Duration::from_millis(200);
 /// From one checkpoint to the next: so much is probed again after a kill.
 const CHECKPOINT: Duration = Duration::from_secs(1);
-
-/// How fast SYNs leave.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Rate {
-    /// So many a second.
-    Fixed(u64),
-    /// As many as get through, found out on the way.
-    Auto,
-    /// As many as this host can send.
-    Max,
-}
-
-/// Keeps how far a sweep has come.
-pub trait Keeper {
-    /// Keeps this, replacing what was kept before. Everything that was told has been flushed; the
-    /// last words, too, where it is `finished`.
-    ///
-    /// # Errors
-    /// It cannot be kept.
-    fn keep(
-        &mut self,
-        ledger: super::checkpoint::Held,
-        tally: &Tally,
-        finished: bool,
-    ) -> io::Result<()>;
-}
-
-/// What a sweep works with.
-pub struct Parts<'a, S> {
-    /// What is to be done.
-    pub mission: &'a Mission,
-    /// What has been done.
-    pub ledger: Ledger,
-    /// What has been counted.
-    pub tally: Tally,
-    /// What the passes tell of loss.
-    pub loss: Loss,
-    /// A way out.
-    pub track: Track,
-    /// Others; where it matters, the fastest of all is found out.
-    pub others: Vec<Track>,
-    /// What arrives.
-    pub collect: Box<dyn Collect>,
-    /// What the interface drops of what leaves, where that can be known.
-    pub discards: Option<Box<dyn Discards>>,
-    /// Who hears of it.
-    pub sink: S,
-    /// The clock.
-    pub now: &'a (dyn Fn() -> Instant + Sync),
-    /// Wall clock minus our axis, in nanoseconds.
-    pub wall: Option<i64>,
-    /// How fast.
-    pub rate: Rate,
-    /// How fast to any host or network.
-    pub limits: Limits,
-    /// How long the sweep may take.
-    pub deadline: Option<Duration>,
-    /// Who keeps how far it has come.
-    pub keeper: Option<&'a mut dyn Keeper>,
-    /// Whether nobody reads any more.
-    pub reader_gone: &'a dyn Fn() -> bool,
-    /// How long earlier parts of this sweep took.
-    pub before: Duration,
-    /// Whether there were any.
-    pub resumed: bool,
-}
 
 /// Sweeps. `head` makes the first words of the report, from the way out and why it was chosen.
 ///
