@@ -283,6 +283,7 @@ fn a_selection_of_checks_that_cannot_be_is_one_line() {
 fn a_sweep_that_cannot_be_is_one_line() {
     let hosts = "192.0.2.0/24";
     for (words, line) in [
+        (&["-", "-p", "80"][..], "hosts come from standard input by --targets -"),
         (&[hosts][..], "there is no port to sweep: name some, as in -p 443 or -p 22,80,8000-8010"),
         (
             &["-p", "80"],

@@ -100,8 +100,17 @@ impl Reader {
         let mut list = HostList::new();
         for word in &args.hosts {
             for piece in word.split(',').filter(|piece| !piece.is_empty()) {
+                ensure!(piece != "-", "hosts come from standard input by --targets -");
                 let item = parse::item(piece)?;
-                self.take(item, Purpose::Probe, &mut list)?;
+                let is_name = matches!(item, Item::Name(_));
+                self.take(item, Purpose::Probe, &mut list).map_err(|error| {
+                    let path = Path::new(piece);
+                    if is_name && path.is_file() {
+                        let file = shown(path);
+                        return anyhow!("{error}; {file} is a file: read it by --targets {piece}");
+                    }
+                    error
+                })?;
             }
         }
         let path = match &args.space.target_file {

@@ -140,6 +140,10 @@ impl Term {
     pub(in crate::report) fn names(self) -> Vec<&'static str> {
         match self {
             Self::State(state) => [&[state.name()], of_state(state).aliases].concat(),
+            // Many are called the same in both languages.
+            Self::Entry(entry) if entry.name.en == entry.name.zh => {
+                [&[entry.name.en], entry.aliases].concat()
+            }
             Self::Entry(entry) => [&[entry.name.en, entry.name.zh], entry.aliases].concat(),
         }
     }
