@@ -119,6 +119,9 @@ pub struct Collected {
 
 /// Hears what arrives for us.
 pub trait Collect: Send {
+    /// `af_packet`, or `xdp` by the interface's driver, or `xdp_generic` above it.
+    fn name(&self) -> &'static str;
+
     /// Hands each packet that is there to `each`, after waiting for the first until `until` at the
     /// latest.
     ///

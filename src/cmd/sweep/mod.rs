@@ -237,7 +237,7 @@ fn conduct(
     outputs: Outputs,
     conversation: Config,
 ) -> anyhow::Result<End> {
-    let Opened { paths, closed, collect, receive, unix_ns, opened, ports, guard, _guards } = opened;
+    let Opened { paths, closed, collect, wall, ports, guard, _guards } = opened;
     let Outputs { sink, reader, written } = outputs;
     let walk = Walk::new(&asked.space, plan.identity.seed);
     let ledger = plan.ledger()?;
@@ -272,8 +272,7 @@ fn conduct(
     let discards = TxDropped::open(&ways.interface).ok();
     own_files(args);
     privilege::drop_all()?;
-    let wall = i64::try_from(unix_ns).ok();
-    let wall = wall.zip(i64::try_from(opened.as_nanos()).ok()).map(|(wall, at)| wall - at);
+    let receive = collect.name();
     let head = Head { args, plan: &plan, mission: &mission, ways, guard, receive, wall, closed };
     let reader_gone = || reader.is_closed();
     let resumed = plan.state.is_some();

@@ -24,7 +24,6 @@ use crate::net::linux::{
 use crate::sweep::engine::Sources;
 use crate::sweep::hosts::{AddrRange, HostSet};
 use crate::sweep::space::Space;
-use crate::time::Instant;
 
 /// Ports that are tried before one is free on every source address.
 const ATTEMPTS: usize = 16;
@@ -51,12 +50,8 @@ pub(super) struct Opened {
     pub(super) closed: Vec<(&'static str, String)>,
     /// What arrives.
     pub(super) collect: Box<dyn Collect>,
-    /// How that is heard: `af_packet`, `xdp` or `xdp_generic`.
-    pub(super) receive: &'static str,
-    /// Nanoseconds of the wall clock at [`Self::opened`].
-    pub(super) unix_ns: u64,
-    /// When all this was opened.
-    pub(super) opened: Instant,
+    /// Wall clock minus our axis, in nanoseconds.
+    pub(super) wall: Option<i64>,
     /// Our ports.
     pub(super) ports: Vec<u16>,
     /// What keeps the kernel quiet.
@@ -218,30 +213,20 @@ impl Ways {
             );
             ring.answer_for(spare);
         }
-        let opened = clock::now();
-        let unix_ns = ring.unix_ns(opened);
-        let (collect, receive, sending): (Box<dyn Collect>, _, _) = match args.source.receive {
-            ReceiveArg::Ring => (Box::new(ring), "af_packet", None),
+        let now = clock::now();
+        let wall = i64::try_from(ring.unix_ns(now)).ok();
+        let wall = wall.zip(i64::try_from(now.as_nanos()).ok()).map(|(wall, now)| wall - now);
+        let (collect, sending): (Box<dyn Collect>, _) = match args.source.receive {
+            ReceiveArg::Ring => (Box::new(ring), None),
             ReceiveArg::Xdp => {
                 let (hook, sending) = Hook::open(ring, &self.routes[0].interface, &interest)
                     .map_err(|error| anyhow::anyhow!("--receive xdp: {error}"))?;
-                let name = hook.name();
-                (Box::new(hook), name, Some(sending))
+                (Box::new(hook), Some(sending))
             }
         };
         let (paths, closed) = self.paths(space, args, sending)?;
         let guard = guards.first().map_or(GuardKind::Unneeded, Guard::kind);
-        Ok(Opened {
-            paths,
-            closed,
-            collect,
-            receive,
-            unix_ns,
-            opened,
-            ports,
-            guard,
-            _guards: guards,
-        })
+        Ok(Opened { paths, closed, collect, wall, ports, guard, _guards: guards })
     }
 
     /// The ways out that were asked for and can be had.

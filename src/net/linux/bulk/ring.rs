@@ -261,6 +261,10 @@ impl Ring {
 }
 
 impl Collect for Ring {
+    fn name(&self) -> &'static str {
+        "af_packet"
+    }
+
     fn collect(
         &mut self,
         until: Instant,

@@ -23,7 +23,7 @@ use crate::net::linux::{Interface, clock};
 const BATCH: u32 = 16;
 /// Frames in memory that the kernel shares, 2 MB. Their memory is locked, of which some hosts let
 /// an ordinary user have 64 kB: then fewer, and slower.
-const FRAMES: [u32; 3] = [1024, 128, 16];
+pub(super) const FRAMES: [u32; 3] = [1024, 128, 16];
 /// How long to wait for a queue that is taken: the kernel gives it back a little after a process
 /// that had it has ended.
 const PATIENCE: Duration = Duration::from_millis(200);

@@ -12,9 +12,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
+use super::link::ETHERNET;
 use super::records::without_padding;
 use super::ring::{Interest, Ring};
-use super::xdp::{Sending, XdpError, open_patiently};
+use super::xdp::{self, Sending, XdpError, open_patiently};
 use super::xsk::{Frames, Receiver};
 use crate::net::ChecksumTrust;
 use crate::net::bulk::{Collect, Collected, Packet, SLOT, Wake};
@@ -27,8 +28,6 @@ const FRAMES: u32 = 16_384;
 /// Frames of a queue at least, and queues at most: what comes by others is left to the ring.
 const LEAST: u32 = 512;
 const QUEUES: u32 = FRAMES / LEAST;
-/// Frames to send with: see [`super::xdp`].
-const TO_SEND: u32 = 1_024;
 /// Bytes of a frame that the kernel keeps free in front of the packet.
 const HEADROOM: u32 = 256;
 /// Packets of a queue that are handed over at once: whoever has them is to answer them soon.
@@ -38,8 +37,6 @@ const MOST: u32 = 1_024;
 const NAP: Duration = Duration::from_micros(500);
 /// How long nothing has to arrive for us to be woken by the next packet.
 const LULL: Duration = Duration::from_millis(10);
-/// Bytes of Ethernet's header, whose first eight hold the time.
-const ETHERNET: usize = 14;
 
 /// Why answers cannot be taken at the interface.
 #[derive(Debug, thiserror::Error)]
@@ -128,12 +125,6 @@ impl Hook {
         let last = Instant::ZERO;
         Ok((Self { _link: link, by_driver, receivers, ring, last }, sender))
     }
-
-    /// `xdp` by the driver, `xdp_generic` above it.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        if self.by_driver { "xdp" } else { "xdp_generic" }
-    }
 }
 
 /// The step that older kernels do not know.
@@ -160,7 +151,7 @@ fn sockets(interface: &Interface, queues: u32) -> Result<(Sending, Vec<Receiver>
     let mut receivers = Vec::new();
     let mut sending = None;
     for queue in 0..queues {
-        let to_send = if queue == 0 { TO_SEND } else { 0 };
+        let to_send = if queue == 0 { xdp::FRAMES[0] } else { 0 };
         let (sender, receiver) = open_patiently(interface, queue, Frames { to_send, to_receive })?;
         sending = sending.or(sender);
         receivers.extend(receiver);
@@ -170,6 +161,10 @@ fn sockets(interface: &Interface, queues: u32) -> Result<(Sending, Vec<Receiver>
 }
 
 impl Collect for Hook {
+    fn name(&self) -> &'static str {
+        if self.by_driver { "xdp" } else { "xdp_generic" }
+    }
+
     fn collect(
         &mut self,
         until: Instant,
@@ -189,15 +184,14 @@ impl Collect for Hook {
             if packets > 0 {
                 self.last = now;
             }
-            let fds: Vec<BorrowedFd<'_>> = self.receivers.iter().map(AsFd::as_fd).collect();
-            let (deadline, fds) = if packets > 0 {
-                (now, &[][..])
+            let mut rest = if packets > 0 {
+                self.ring.gather(now, &[], each)?
             } else if now.since(self.last) < LULL {
-                (until.min(now + NAP), &[][..])
+                self.ring.gather(until.min(now + NAP), &[], each)?
             } else {
-                (until, &fds[..])
+                let fds: Vec<BorrowedFd<'_>> = self.receivers.iter().map(AsFd::as_fd).collect();
+                self.ring.gather(until, &fds, each)?
             };
-            let mut rest = self.ring.gather(deadline, fds, each)?;
             rest.packets += packets;
             rest.behind = behind;
             if rest.packets > 0 && rest.wake == Wake::Deadline {
@@ -215,7 +209,7 @@ impl Collect for Hook {
     }
 }
 
-/// What the program made of a frame.
+/// What the program made of a frame: the first eight bytes of its header hold the time.
 fn packet(frame: &[u8]) -> Option<Packet<'_>> {
     let at = Instant::from_nanos(u64::from_ne_bytes(*frame.first_chunk()?));
     let bytes = without_padding(frame.get(ETHERNET..)?);

@@ -7,6 +7,8 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::os::fd::RawFd;
 
+use crate::net::linux::bulk::link;
+
 /// An instruction of eBPF, as the kernel reads it.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,7 +38,7 @@ const REDIRECT: i32 = 4;
 const KTIME_GET_NS: i32 = 5;
 const REDIRECT_MAP: i32 = 51;
 
-const ETHERNET: i16 = 14;
+const ETHERNET: i16 = link::ETHERNET as i16;
 const TCP: i32 = 6;
 
 /// Places in the program that are jumped to.

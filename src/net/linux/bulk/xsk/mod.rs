@@ -113,7 +113,7 @@ pub(super) fn open(
         let sender = (to_send > 0).then(|| {
             let tx = ring::<libc::xdp_desc>(fd, offsets.tx, to_send, TX_PAGES)?;
             let completion = ring::<u64>(fd, offsets.cr, to_send, COMPLETION_PAGES)?;
-            io::Result::Ok(Sender::new(Arc::clone(&base), tx, completion, to_send))
+            io::Result::Ok(Sender::new(Arc::clone(&base), tx, completion))
         });
         let receiver = (to_receive > 0).then(|| {
             let rx = ring::<libc::xdp_desc>(fd, offsets.rx, to_receive, RX_PAGES)?;
@@ -152,6 +152,20 @@ fn set<T>(fd: BorrowedFd<'_>, name: i32, value: &T) -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// Reads an option of AF_XDP, and how many bytes of it this kernel has; the others are zero.
+///
+/// # Safety
+/// `T` is a structure of integers.
+unsafe fn get<T>(fd: BorrowedFd<'_>, name: i32) -> io::Result<(T, usize)> {
+    // SAFETY: zero is a value of integers.
+    let mut value: T = unsafe { zeroed() };
+    let mut len = libc::socklen_t::try_from(size_of::<T>()).map_err(io::Error::other)?;
+    let to = ptr::from_mut(&mut value).cast();
+    // SAFETY: the kernel writes at most `len` bytes into `value`, for which whatever they are is a value.
+    let result = unsafe { libc::getsockopt(fd.as_raw_fd(), libc::SOL_XDP, name, to, &raw mut len) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok((value, offset(len)?)) }
+}
+
 fn register(fd: BorrowedFd<'_>, memory: &Mapping, len: usize) -> io::Result<()> {
     // SAFETY: integers, for which zero is a value.
     let mut umem: libc::xdp_umem_reg = unsafe { zeroed() };
@@ -162,20 +176,10 @@ fn register(fd: BorrowedFd<'_>, memory: &Mapping, len: usize) -> io::Result<()> 
 }
 
 fn offsets(fd: BorrowedFd<'_>) -> io::Result<libc::xdp_mmap_offsets> {
-    // SAFETY: integers, for which zero is a value.
-    let mut offsets: libc::xdp_mmap_offsets = unsafe { zeroed() };
-    let wanted = size_of::<libc::xdp_mmap_offsets>();
-    let mut len = libc::socklen_t::try_from(wanted).map_err(io::Error::other)?;
-    let to = ptr::from_mut(&mut offsets).cast();
-    // SAFETY: the kernel writes at most `len` bytes into `offsets`.
-    let result = unsafe {
-        libc::getsockopt(fd.as_raw_fd(), libc::SOL_XDP, libc::XDP_MMAP_OFFSETS, to, &raw mut len)
-    };
-    if result < 0 {
-        return Err(io::Error::last_os_error());
-    }
+    // SAFETY: integers.
+    let (offsets, len) = unsafe { get::<libc::xdp_mmap_offsets>(fd, libc::XDP_MMAP_OFFSETS) }?;
     // Linux before 5.4 has another layout.
-    if usize::try_from(len).ok() == Some(wanted) {
+    if len == size_of::<libc::xdp_mmap_offsets>() {
         Ok(offsets)
     } else {
         Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP))

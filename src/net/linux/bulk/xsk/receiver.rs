@@ -5,15 +5,14 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::mem::{size_of, zeroed};
 use std::ops::Range;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::ptr;
 use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{Base, Ring, offset};
+use super::{Base, Ring, get, offset};
 use crate::net::bulk::SLOT;
 
 /// Frames that are given back at once: the kernel is never short of them because we are busy.
@@ -107,18 +106,9 @@ impl Receiver {
     /// # Errors
     /// The kernel does not say.
     pub(in super::super) fn drops(&self) -> io::Result<u64> {
-        // SAFETY: integers, for which zero is a value.
-        let mut found: libc::xdp_statistics = unsafe { zeroed() };
-        let mut len = libc::socklen_t::try_from(size_of::<libc::xdp_statistics>())
-            .map_err(io::Error::other)?;
-        let to = ptr::from_mut(&mut found).cast();
-        let fd = self.base.socket.as_raw_fd();
-        // SAFETY: the kernel writes at most `len` bytes into `found`.
-        let result =
-            unsafe { libc::getsockopt(fd, libc::SOL_XDP, libc::XDP_STATISTICS, to, &raw mut len) };
-        if result < 0 {
-            return Err(io::Error::last_os_error());
-        }
+        // SAFETY: integers.
+        let (found, _) =
+            unsafe { get::<libc::xdp_statistics>(self.as_fd(), libc::XDP_STATISTICS) }?;
         Ok(found.rx_dropped + found.rx_ring_full)
     }
 }

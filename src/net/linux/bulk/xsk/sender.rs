@@ -20,7 +20,6 @@ pub(in super::super) struct Sender {
     base: Arc<Base>,
     tx: Ring,
     completion: Ring,
-    frames: u32,
     /// Frames that are nobody's.
     free: Vec<u32>,
     /// Descriptors that the kernel has been shown.
@@ -28,8 +27,9 @@ pub(in super::super) struct Sender {
 }
 
 impl Sender {
-    pub(super) fn new(base: Arc<Base>, tx: Ring, completion: Ring, frames: u32) -> Self {
-        Self { base, tx, completion, frames, free: (0..frames).rev().collect(), shown: 0 }
+    pub(super) fn new(base: Arc<Base>, tx: Ring, completion: Ring) -> Self {
+        let free = (0..tx.entries).rev().collect();
+        Self { base, tx, completion, free, shown: 0 }
     }
 
     /// A frame that is nobody's.
@@ -118,7 +118,7 @@ impl Sender {
             // SAFETY: within the mapping, written by the kernel before it moved its end.
             let addr = unsafe { ptr::read_unaligned(from) };
             let frame = u32::try_from(addr / SLOT as u64).unwrap_or(u32::MAX);
-            if frame < self.frames {
+            if frame < self.tx.entries {
                 self.free.push(frame);
             }
             self.completion.next = self.completion.next.wrapping_add(1);
