@@ -32,36 +32,33 @@ pub(super) type Board = Rc<RefCell<Shared>>;
 
 /// Opens a connection of HTTP/1, and attends to it until its end.
 pub(super) async fn begin_one(pipe: Pipe, board: Board, version: HttpVersion) {
-    let failed = |error: hyper::Error| Moment::Failed(Failure::Http(in_words(&error)));
-    match http1::handshake(pipe).await {
-        Ok((sender, connection)) => {
-            board.borrow_mut().sender = Some(Sender::One(sender));
-            board.borrow_mut().moments.push_back(Moment::Ready(version));
-            let end = match connection.await {
-                Ok(()) => Moment::Over,
-                Err(error) => failed(error),
-            };
-            board.borrow_mut().moments.push_back(end);
-        }
-        Err(error) => board.borrow_mut().moments.push_back(failed(error)),
-    }
+    let opened = http1::handshake(pipe).await;
+    attend(opened.map(|(sender, it)| (Sender::One(sender), it)), board, version).await;
 }
 
 /// The same of HTTP/2.
 pub(super) async fn begin_two(spawner: Spawner, pipe: Pipe, board: Board) {
+    let opened = http2::handshake(spawner, pipe).await;
+    let opened = opened.map(|(sender, it)| (Sender::Two(sender), it));
+    attend(opened, board, HttpVersion::Http2).await;
+}
+
+/// Attends to a connection, if it was opened, until its end.
+async fn attend(
+    opened: hyper::Result<(Sender, impl Future<Output = hyper::Result<()>>)>,
+    board: Board,
+    version: HttpVersion,
+) {
     let failed = |error: hyper::Error| Moment::Failed(Failure::Http(in_words(&error)));
-    match http2::handshake(spawner, pipe).await {
+    let end = match opened {
         Ok((sender, connection)) => {
-            board.borrow_mut().sender = Some(Sender::Two(sender));
-            board.borrow_mut().moments.push_back(Moment::Ready(HttpVersion::Http2));
-            let end = match connection.await {
-                Ok(()) => Moment::Over,
-                Err(error) => failed(error),
-            };
-            board.borrow_mut().moments.push_back(end);
+            board.borrow_mut().sender = Some(sender);
+            board.borrow_mut().moments.push_back(Moment::Ready(version));
+            connection.await.map_or_else(failed, |()| Moment::Over)
         }
-        Err(error) => board.borrow_mut().moments.push_back(failed(error)),
-    }
+        Err(error) => failed(error),
+    };
+    board.borrow_mut().moments.push_back(end);
 }
 
 /// Waits for a response and reads it to its end; what was read is counted and dropped.

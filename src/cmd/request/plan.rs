@@ -130,6 +130,9 @@ fn port(uri: &Uri) -> u16 {
     uri.port_u16().unwrap_or(usual)
 }
 
+/// What to do about a URL that is none.
+const HOW: &str = "write it as http://example.org/ or https://example.org/";
+
 /// Reads a URL; without a scheme it is http.
 fn url(text: &str) -> anyhow::Result<Uri> {
     let shown = escaped(text);
@@ -148,17 +151,10 @@ fn url(text: &str) -> anyhow::Result<Uri> {
         || rest.starts_with(['/', '?', '#', ':'])
         || rest.starts_with("[]")
     {
-        bail!("'{shown}' names no host: write it as http://example.org/ or https://example.org/");
+        bail!("'{shown}' names no host: {HOW}");
     }
     let whole = if scheme.is_empty() { format!("http://{text}") } else { text.to_owned() };
-    let uri: Uri = whole.parse().with_context(|| {
-        format!("'{shown}' is no URL: write it as http://example.org/ or https://example.org/")
-    })?;
-    match uri.scheme_str() {
-        Some("http" | "https") => {}
-        Some(other) => bail!("'{shown}' is of {}: only http and https are spoken", escaped(other)),
-        None => bail!("'{shown}' is no URL: write it as http://example.org/"),
-    }
+    let uri: Uri = whole.parse().with_context(|| format!("'{shown}' is no URL: {HOW}"))?;
     let authority = uri.authority().map_or("", |authority| authority.as_str());
     if authority.contains('@') {
         bail!("'{shown}' has a user's name in it: send it by -H 'Authorization: …'");
