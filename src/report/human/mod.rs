@@ -18,6 +18,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use self::ladder::Ladder;
 use self::paint::{Paint, Span, blank, render, wrap, wrap_text};
+pub(super) use self::summary::{plain, row};
 use super::explain::{Lang, Narrator};
 use super::sanitize::{self, Charset};
 use super::{listen, request};

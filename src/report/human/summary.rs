@@ -62,7 +62,7 @@ fn title(run: &Run, style: &Style) -> Lines {
 }
 
 /// A line of the report: its name, and a text that wraps beside it.
-pub(super) fn row(label: &str, (text, paint): (String, Paint), style: &Style) -> Lines {
+pub(in crate::report) fn row(label: &str, (text, paint): (String, Paint), style: &Style) -> Lines {
     let columns = style.text_columns() - LABEL;
     let mut lines = wrap_text(&text, paint, columns);
     if let Some(first) = lines.first_mut() {
@@ -72,7 +72,7 @@ pub(super) fn row(label: &str, (text, paint): (String, Paint), style: &Style) ->
 }
 
 /// A row in plain print.
-pub(super) fn plain(label: &str, text: String, style: &Style) -> Lines {
+pub(in crate::report) fn plain(label: &str, text: String, style: &Style) -> Lines {
     row(label, (text, Paint::Plain), style)
 }
 

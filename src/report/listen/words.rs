@@ -5,12 +5,9 @@ use std::time::Duration;
 use crate::event::{
     ClientReport, ClientStage, CloseShape, HalfClose, ListenReport, Offer, Outcome,
 };
-use crate::report::human::paint::{Paint, Span, wrap_text};
-use crate::report::human::{Lines, Style, hang};
+use crate::report::human::paint::{Paint, Span};
+use crate::report::human::{Lines, Style, plain};
 use crate::report::units::{brief, count, duration};
-
-/// Columns of the names on the left of the summary.
-const LABEL: usize = 12;
 
 /// `#1 192.0.2.1:50000 opened, rtt 0.021 ms, ttl 64, <mss 1460,…>, maybe Linux or Android`.
 pub(in crate::report) fn opened(report: &ClientReport, style: &Style) -> Lines {
@@ -172,14 +169,7 @@ pub(in crate::report) fn summary(report: &ListenReport, style: &Style) -> Lines 
             rows.push((label, text));
         }
     }
-    let row = |(label, text): (&str, String)| {
-        let mut lines = wrap_text(&text, Paint::Plain, style.text_columns() - LABEL);
-        if let Some(first) = lines.first_mut() {
-            first.insert(0, Span::new(format!("{label:<LABEL$}"), Paint::Dim));
-        }
-        hang(lines, LABEL)
-    };
-    rows.into_iter().flat_map(row).collect()
+    rows.into_iter().flat_map(|(label, text)| plain(label, text, style)).collect()
 }
 
 /// A client's line.

@@ -7,11 +7,8 @@ use crate::event::{
     RequestsReport, TlsFacts,
 };
 use crate::report::human::paint::{Paint, Span, wrap, wrap_text};
-use crate::report::human::{Lines, Style, hang};
+use crate::report::human::{Lines, Style, hang, plain, row};
 use crate::report::units::{count, duration};
-
-/// Columns of the names on the left of the report.
-const LABEL: usize = 12;
 
 /// What a segment carried.
 pub(in crate::report) fn cargo(cargo: &HttpCargo, style: &Style) -> (String, Paint) {
@@ -164,25 +161,14 @@ fn closed(report: &ConnectionReport, style: &Style) -> String {
 /// Why a course of a comparison did not go as asked.
 pub(super) fn finding(course: &CourseReport, text: &str, style: &Style) -> Lines {
     let text = format!("{}: {}", course.version, style.safe(text));
-    let label = Span::new(format!("{:<LABEL$}", "finding"), Paint::Dim);
-    let mut lines = wrap_text(&text, Paint::Bad, style.text_columns() - LABEL);
-    if let Some(first) = lines.first_mut() {
-        first.insert(0, label);
-    }
-    hang(lines, LABEL)
+    row("finding", (text, Paint::Bad), style)
 }
 
 /// The balance of a run in one version.
 pub(super) fn balance(report: &RequestsReport, style: &Style) -> Lines {
     let Some(course) = report.courses.first() else { return Vec::new() };
     let mut lines = Vec::new();
-    let mut row = |label: &str, text: String| {
-        let mut wrapped = wrap_text(&text, Paint::Plain, style.text_columns() - LABEL);
-        if let Some(first) = wrapped.first_mut() {
-            first.insert(0, Span::new(format!("{label:<LABEL$}"), Paint::Dim));
-        }
-        lines.extend(hang(wrapped, LABEL));
-    };
+    let mut row = |label: &str, text: String| lines.extend(plain(label, text, style));
     let clock = report.clock.map_or_else(String::new, |clock| format!(" ({clock} clock)"));
     let within = if course.answered > 0 {
         format!(" within {}{clock} of the first SYN", duration(course.total, style.unicode))

@@ -43,9 +43,12 @@ pub(super) struct Run {
     pub(super) united: Option<u32>,
 }
 
-/// How answers were heard in reports from before there was a choice.
+/// How answers are heard unless something else is asked for, and in reports from before there was a
+/// choice.
+pub(super) const RING: &str = "af_packet";
+
 fn ring() -> String {
-    "af_packet".to_owned()
+    RING.to_owned()
 }
 
 #[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]

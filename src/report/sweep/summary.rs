@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 
 use super::account;
+use super::records::RING;
 use crate::event::{Found, Notice, Severity, SweepEnd, SweepRate, SweepRun, SweepSink};
 use crate::report::human::paint::{Paint, Span, render, wrap, wrap_text};
 use crate::report::human::{Lines, Style, hang};
@@ -127,9 +128,6 @@ fn facts(run: &SweepRun, style: &Style) -> Vec<String> {
     }
     facts
 }
-
-/// How answers are heard unless something else is asked for.
-const RING: &str = "af_packet";
 
 /// How many of a list are shown.
 const SHOWN: usize = 4;
